@@ -1,0 +1,1 @@
+"""Starts and supervises a whole Hashyard on one machine."""
