@@ -1,0 +1,1 @@
+"""The platform every Hashyard service stands on."""

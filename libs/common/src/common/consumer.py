@@ -1,0 +1,332 @@
+"""Consuming events: each effect exactly once, though delivery is at least once.
+
+Inbox row, the handler's writes and its own outbox rows commit together; the Kafka offset follows.
+A batch is tried in one transaction; if it fails, its events are handled one by one, so that one
+bad event costs the others nothing. An event that cannot be handled becomes a row in `dead_letter`.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import ConsumerRecord
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession
+from structlog import get_logger
+
+from common import metrics
+from common.auth import PLATFORM_ORGANISATION
+from common.clock import now
+from common.events import topic_of
+from common.ids import new_id
+from common.kafka import prefixed
+from common.runtime import Runtime
+from common.trace import causation_id, correlation_id
+
+log = get_logger()
+M = TypeVar("M", bound=BaseModel)
+_TRIES = 5
+_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[M]):
+    """An event as a handler sees it. `data` is the handler's own, tolerant reading of it."""
+
+    event_id: UUID
+    type: str
+    organisation_id: UUID
+    version: int
+    occurred_at: datetime
+    correlation_id: str
+    data: M
+
+
+Handler = Callable[[AsyncSession, Received[Any]], Awaitable[None]]
+
+
+class Reactions:
+    """The event types a feature reacts to, with its handlers."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, list[tuple[type[BaseModel], Handler]]] = {}
+
+    def on(self, *event_types: str) -> Callable[[Handler], Handler]:
+        """Register a handler; its second parameter, `Received[Model]`, says how it reads data."""
+
+        def register(handler: Handler) -> Handler:
+            hints = list(get_type_hints(handler).values())
+            model = cast("type[BaseModel]", get_args(hints[1])[0])
+            for event_type in event_types:
+                self.handlers.setdefault(event_type, []).append((model, handler))
+            return handler
+
+        return register
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A record's envelope, before anybody has read its data."""
+
+    event_id: UUID
+    type: str
+    organisation_id: UUID
+    version: int
+    occurred_at: datetime
+    correlation_id: str
+    topic: str
+    partition: int
+    position: int
+    key: str
+    value: bytes | None
+
+
+class Undecodable(Exception):
+    """A record that is no event of ours; it can never be handled."""
+
+
+def message_of(record: "ConsumerRecord[bytes | None, bytes | None]", prefix: str) -> Message:
+    """Read the envelope.
+
+    Raises:
+        Undecodable: a mandatory header is missing or malformed.
+    """
+    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    try:
+        return Message(
+            event_id=UUID(headers["ce_id"]),
+            type=headers["ce_type"],
+            organisation_id=UUID(headers["ce_tenant"]),
+            version=int(headers.get("ce_sequence", "0")),
+            occurred_at=datetime.fromisoformat(headers["ce_time"]).astimezone(UTC),
+            correlation_id=headers.get("ce_correlationid", ""),
+            topic=record.topic.removeprefix(prefix),
+            partition=record.partition,
+            position=record.offset,
+            key=(record.key or b"").decode("utf-8", "replace"),
+            value=record.value,
+        )
+    except (KeyError, ValueError) as error:
+        msg = f"{record.topic}/{record.partition}@{record.offset}: bad envelope: {error!r}"
+        raise Undecodable(msg) from error
+
+
+class Dispatcher:
+    """Runs handlers over messages: transactions, inbox, retries, dead letters. Knows no broker."""
+
+    def __init__(self, runtime: Runtime, reactions: Iterable[Reactions]) -> None:
+        self._runtime = runtime
+        self._handlers: dict[str, list[tuple[type[BaseModel], Handler]]] = {}
+        for feature in reactions:
+            for event_type, handlers in feature.handlers.items():
+                self._handlers.setdefault(event_type, []).extend(handlers)
+
+    @property
+    def types(self) -> list[str]:
+        """All event types with a handler."""
+        return sorted(self._handlers)
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics those types live in."""
+        return sorted({topic_of(event_type) for event_type in self._handlers})
+
+    async def dispatch(self, messages: Sequence[Message]) -> None:
+        """Handle messages in order; returns when each is done, skipped or dead."""
+        known = [message for message in messages if message.type in self._handlers]
+        for organisation_id, run in groupby(known, key=lambda message: message.organisation_id):
+            batch = list(run)
+            try:
+                await self._transaction(organisation_id, batch)
+            except Exception as error:  # noqa: BLE001  (whatever it is, one by one will show whose)
+                log.info("consumer.batch_split", size=len(batch), error=repr(error)[:300])
+                for message in batch:
+                    await self._alone(message)
+
+    async def _transaction(self, organisation_id: UUID, batch: Sequence[Message]) -> None:
+        async with self._runtime.tenant_session(organisation_id) as session:
+            fresh = await self._claim(session, batch)
+            for message in batch:
+                if message.event_id in fresh:
+                    await self._handle(session, message)
+        for message in batch:
+            result = "done" if message.event_id in fresh else "duplicate"
+            metrics.handled.labels(message.type, result).inc()
+            metrics.event_age.observe(max(0.0, (now() - message.occurred_at).total_seconds()))
+
+    async def _claim(self, session: AsyncSession, batch: Sequence[Message]) -> set[UUID]:
+        """Write the inbox rows of the batch; return the events that were not handled before."""
+        result = await session.execute(
+            text(
+                f"INSERT INTO {self._runtime.name}.inbox (consumer, event_id) "
+                "SELECT :consumer, unnest(CAST(:ids AS uuid[])) "
+                "ON CONFLICT DO NOTHING RETURNING event_id"
+            ),
+            {"consumer": self._runtime.name, "ids": [message.event_id for message in batch]},
+        )
+        return set(result.scalars())
+
+    async def _handle(self, session: AsyncSession, message: Message) -> None:
+        correlation = correlation_id.set(message.correlation_id)
+        causation = causation_id.set(str(message.event_id))
+        try:
+            for model, handler in self._handlers[message.type]:
+                if message.value is None:
+                    continue
+                received = Received(
+                    event_id=message.event_id,
+                    type=message.type,
+                    organisation_id=message.organisation_id,
+                    version=message.version,
+                    occurred_at=message.occurred_at,
+                    correlation_id=message.correlation_id,
+                    data=model.model_validate_json(message.value),
+                )
+                await handler(session, received)
+                await session.flush()
+        finally:
+            correlation_id.reset(correlation)
+            causation_id.reset(causation)
+
+    async def _alone(self, message: Message) -> None:
+        attempt = 0
+        while True:
+            try:
+                await self._transaction(message.organisation_id, [message])
+            except ValidationError as error:
+                await self.bury(message, "invalid", error, 1)
+            except (OperationalError, InterfaceError, ConnectionError, TimeoutError) as error:
+                # The database is away: wait for it as long as it takes, nothing is lost meanwhile.
+                log.warning("consumer.waiting", type=message.type, error=repr(error)[:200])
+                await asyncio.sleep(min(10.0, 0.2 * 2 ** min(attempt, 6)) * random.uniform(0.5, 1))  # noqa: S311
+                attempt += 1
+                continue
+            except Exception as error:
+                if _is_disconnect(error):
+                    await asyncio.sleep(0.5)
+                    continue
+                attempt += 1
+                if attempt >= _TRIES:
+                    log.exception("consumer.dead_letter", type=message.type)
+                    await self.bury(message, "failed", error, attempt)
+                    return
+                await asyncio.sleep(0.2 * 2**attempt * random.uniform(0.5, 1))  # noqa: S311
+                continue
+            return
+
+    async def bury(self, message: Message, reason: str, error: Exception, attempts: int) -> None:
+        """Keep an event that cannot be handled, with its inbox row, for redrive."""
+        metrics.handled.labels(message.type, "dead").inc()
+        async with self._runtime.tenant_session(message.organisation_id) as session:
+            if not await self._claim(session, [message]):
+                return
+            await session.execute(
+                text(
+                    f"INSERT INTO {self._runtime.name}.dead_letter (id, consumer, event_id, type, "  # noqa: S608
+                    "topic, partition, position, key, version, data, headers, reason, error, "
+                    "attempts, organisation_id) VALUES (:id, :consumer, :event_id, :type, :topic, "
+                    ":partition, :position, :key, :version, :data, CAST(:headers AS jsonb), "
+                    ":reason, :error, :attempts, :organisation_id)"
+                ),
+                {
+                    "id": new_id(),
+                    "consumer": self._runtime.name,
+                    "data": None if message.value is None else _text(message.value),
+                    "headers": '{"correlation_id": "%s"}' % message.correlation_id.replace('"', ""),
+                    "reason": reason,
+                    "error": str(error)[:2000].replace("\x00", ""),
+                    "attempts": attempts,
+                    **{
+                        name: getattr(message, name)
+                        for name in (
+                            "event_id", "type", "topic", "partition", "position", "key",
+                            "version", "organisation_id",
+                        )
+                    },
+                },
+            )  # fmt: skip
+
+
+def _nobodys(record: "ConsumerRecord[bytes | None, bytes | None]") -> Message:
+    """Return a message for a record without a readable envelope; it belongs to the platform."""
+    place = f"{record.topic}/{record.partition}/{record.offset}"
+    return Message(
+        event_id=uuid5(NAMESPACE_URL, place),
+        type="unknown",
+        organisation_id=PLATFORM_ORGANISATION,
+        version=0,
+        occurred_at=now(),
+        correlation_id="",
+        topic=record.topic,
+        partition=record.partition,
+        position=record.offset,
+        key=(record.key or b"").decode("utf-8", "replace").replace("\x00", ""),
+        value=record.value,
+    )
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace").replace("\x00", "")
+
+
+def _is_disconnect(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+async def consume(runtime: Runtime, reactions: Iterable[Reactions]) -> None:
+    """Read the topics of all reactions in this service's group and dispatch, for ever."""
+    dispatcher = Dispatcher(runtime, reactions)
+    if not dispatcher.topics:
+        await runtime.stopping.wait()
+        return
+    settings = runtime.settings
+    consumer = AIOKafkaConsumer(
+        *(prefixed(settings, topic) for topic in dispatcher.topics),
+        bootstrap_servers=settings.kafka_bootstrap,
+        group_id=f"{settings.kafka_topic_prefix}{runtime.name}",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        session_timeout_ms=10_000,
+        heartbeat_interval_ms=1_000,
+        rebalance_timeout_ms=10_000,
+        max_poll_interval_ms=600_000,
+        metadata_max_age_ms=30_000,
+    )
+    try:
+        await consumer.start()
+        while True:
+            found = await consumer.getmany(timeout_ms=500, max_records=_BATCH)
+            for partition, records in found.items():
+                await _partition(runtime, dispatcher, consumer, partition, records)
+    finally:
+        await consumer.stop()
+
+
+async def _partition(
+    runtime: Runtime,
+    dispatcher: Dispatcher,
+    consumer: "AIOKafkaConsumer[bytes | None, bytes | None]",
+    partition: TopicPartition,
+    records: "Sequence[ConsumerRecord[bytes | None, bytes | None]]",
+) -> None:
+    messages: list[Message] = []
+    for record in records:
+        try:
+            messages.append(message_of(record, runtime.settings.kafka_topic_prefix))
+        except Undecodable as error:
+            await dispatcher.bury(_nobodys(record), "undecodable", error, 1)
+    await dispatcher.dispatch(messages)
+    try:
+        await consumer.commit({partition: records[-1].offset + 1})
+    except (CommitFailedError, IllegalStateError, KafkaError) as error:
+        # The partition went to another member, or the broker is away. The inbox eats the repeat.
+        log.info("consumer.commit_failed", error=repr(error)[:200])

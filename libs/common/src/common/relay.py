@@ -1,0 +1,219 @@
+"""The relay: committed outbox rows become Kafka records, in order, at least once.
+
+One process per service leads (a session-level advisory lock on its own connection). The leader
+reads a window in a short transaction, sends it with no transaction open, then marks it. A crash in
+between repeats the window; the consumers' inbox removes the repeats. Rows are never skipped by
+number: a lower id may commit later than a higher one.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from structlog import get_logger
+
+from common import metrics
+from common.clock import now
+from common.kafka import make_producer, prefixed
+from common.runtime import Runtime
+
+log = get_logger()
+WINDOW = 500
+_POLL_S = 0.25
+_LOCK = 7_201_312
+_GIVE_UP = 5
+"""Tries after which a row that the broker refuses is left to the operator (`last_error`)."""
+
+
+def raw_dsn(dsn: str) -> str:
+    """Return the DSN without SQLAlchemy's driver name, as asyncpg wants it."""
+    return make_url(dsn).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+class Relay:
+    """Sends one service's outbox. Run one per process; the lock chooses who works."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._schema = runtime.name
+        self._channel = f"{runtime.name}_outbox"
+        self._wake = runtime.outbox_wake
+        self._producer: AIOKafkaProducer | None = None
+
+    async def run(self) -> None:
+        """Lead when the lock is free, else pass wake-ups on to the leader. Never returns."""
+        dsn = raw_dsn(self._runtime.settings.worker_database_url.get_secret_value())
+        connection = await asyncpg.connect(
+            dsn, server_settings={"application_name": f"{self._schema}-relay"}
+        )
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: (lost.set(), self._wake.set()))
+        try:
+            await self._follow(connection, lost)
+            await self._lead(connection, lost)
+        finally:
+            metrics.relay_leader.set(0)
+            await self._drop_producer()
+            with suppress(Exception):
+                await connection.close(timeout=2)
+
+    async def _follow(self, connection: "asyncpg.Connection[Any]", lost: asyncio.Event) -> None:
+        """Wait for the leader's lock; meanwhile tell the leader of commits in this process."""
+        query = "SELECT pg_try_advisory_lock($1, hashtext($2))"
+        while not await connection.fetchval(query, _LOCK, self._schema):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), timeout=1)
+                self._wake.clear()
+                await connection.execute(f"NOTIFY {self._channel}")
+                await asyncio.sleep(0.005)  # one wake-up for all commits of 5 ms
+            _raise_if(lost)
+
+    async def _lead(self, connection: "asyncpg.Connection[Any]", lost: asyncio.Event) -> None:
+        await connection.add_listener(self._channel, lambda *_: self._wake.set())
+        metrics.relay_leader.set(1)
+        log.info("relay.leading")
+        while True:
+            _raise_if(lost)
+            self._wake.clear()
+            if not await self._pass():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), timeout=_POLL_S)
+
+    async def _pass(self) -> bool:
+        """Send one window; return whether there may be more."""
+        async with self._runtime.worker_engine.connect() as connection:
+            rows = await self._read(connection)
+        if not rows:
+            metrics.outbox_oldest_age.set(0)
+            return False
+        metrics.outbox_oldest_age.set((now() - rows[0].occurred_at).total_seconds())
+        sent, refused = await self._send(rows)
+        async with self._runtime.worker_engine.begin() as connection:
+            await self._mark(connection, sent, refused)
+        metrics.outbox_published.inc(len(sent))
+        return len(rows) == WINDOW or bool(refused)
+
+    async def _read(self, connection: AsyncConnection) -> Sequence[Any]:
+        result = await connection.execute(
+            text(
+                f"SELECT id, event_id, type, topic, key, organisation_id, version, "  # noqa: S608
+                f"data::text AS data, headers, occurred_at FROM {self._schema}.outbox "
+                f"WHERE published_at IS NULL AND attempts < {_GIVE_UP} ORDER BY id LIMIT {WINDOW}"
+            )
+        )
+        return result.all()
+
+    async def _send(self, rows: Sequence[Any]) -> tuple[list[int], dict[int, str]]:
+        """Send a window from this one coroutine; return ids sent, and refused with the reason."""
+        producer = self._producer or await self._new_producer()
+        prefix = self._runtime.settings
+        futures: list[tuple[int, asyncio.Future[Any]]] = []
+        refused: dict[int, str] = {}
+        for row in rows:
+            try:
+                future = await producer.send(
+                    prefixed(prefix, row.topic),
+                    value=row.data.encode() if row.data is not None else None,
+                    key=row.key.encode(),
+                    headers=self._headers(row),
+                )
+            except MessageSizeTooLargeError as error:
+                refused[row.id] = str(error)
+            else:
+                futures.append((row.id, future))
+        if futures:
+            await asyncio.wait([future for _, future in futures])
+        sent: list[int] = []
+        for row_id, future in futures:
+            error = future.exception()
+            if error is None:
+                sent.append(row_id)
+            else:
+                refused[row_id] = repr(error)
+        if refused:
+            # After one refused batch an idempotent producer cannot go on (aiokafka #1017).
+            log.warning("relay.refused", count=len(refused), first=next(iter(refused.values())))
+            await self._drop_producer()
+        return sent, refused
+
+    def _headers(self, row: Any) -> list[tuple[str, bytes]]:
+        headers = {
+            "ce_specversion": "1.0",
+            "ce_id": str(row.event_id),
+            "ce_source": f"/{self._schema}",
+            "ce_type": row.type,
+            "ce_subject": row.key,
+            "ce_time": row.occurred_at.isoformat(),
+            "ce_partitionkey": row.key,
+            "ce_sequence": str(row.version),
+            "ce_tenant": str(row.organisation_id),
+            "ce_correlationid": row.headers.get("correlation_id", ""),
+            "ce_causationid": row.headers.get("causation_id", ""),
+            "content-type": "application/json",
+        }
+        return [(name, value.encode()) for name, value in headers.items()]
+
+    async def _mark(
+        self, connection: AsyncConnection, sent: list[int], refused: dict[int, str]
+    ) -> None:
+        if sent:
+            await connection.execute(
+                text(
+                    f"UPDATE {self._schema}.outbox SET published_at = clock_timestamp() "  # noqa: S608
+                    "WHERE id = ANY(:ids)"
+                ),
+                {"ids": sent},
+            )
+        for row_id, reason in refused.items():
+            await connection.execute(
+                text(
+                    f"UPDATE {self._schema}.outbox SET attempts = attempts + 1, "  # noqa: S608
+                    "last_error = :reason WHERE id = :id"
+                ),
+                {"id": row_id, "reason": reason[:500]},
+            )
+
+    async def _new_producer(self) -> AIOKafkaProducer:
+        producer = make_producer(self._runtime.settings)
+        try:
+            await producer.start()
+        except KafkaError:
+            await producer.stop()
+            raise
+        self._producer = producer
+        return producer
+
+    async def _drop_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            # stop() flushes for as long as the broker is away; the rows are still unmarked.
+            with suppress(Exception):
+                await asyncio.wait_for(producer.stop(), timeout=5)
+
+
+async def reap(runtime: Runtime) -> None:
+    """Delete what nobody needs any more: sent events after a day, inbox rows after 14 days."""
+    statements = (
+        "DELETE FROM {s}.outbox WHERE id IN (SELECT id FROM {s}.outbox WHERE published_at "
+        "< now() - interval '24 hours' ORDER BY id LIMIT 1000)",
+        "DELETE FROM {s}.inbox WHERE (consumer, event_id) IN (SELECT consumer, event_id FROM "
+        "{s}.inbox WHERE processed_at < now() - interval '14 days' LIMIT 1000)",
+        "DELETE FROM {s}.idempotency_key WHERE created_at < now() - interval '24 hours'",
+    )
+    while True:
+        for statement in statements:
+            async with runtime.worker_engine.begin() as connection:
+                await connection.execute(text(statement.format(s=runtime.name)))
+        await asyncio.sleep(60)
+
+
+def _raise_if(lost: asyncio.Event) -> None:
+    if lost.is_set():
+        msg = "the relay's connection is gone, and its lock with it"
+        raise ConnectionError(msg)

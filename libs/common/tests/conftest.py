@@ -1,0 +1,201 @@
+"""A small service, "sample", on which the platform is tested for real."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+import pytest
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from pydantic_settings import SettingsConfigDict
+from sqlalchemy import Numeric, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from common.app import Service
+from common.audit import audit
+from common.auth import Anyone, Principal, with_scope
+from common.consumer import Reactions, Received
+from common.db import (
+    COLUMN_TYPES,
+    AuditColumns,
+    DeadLetterColumns,
+    IdempotencyColumns,
+    InboxColumns,
+    JobColumns,
+    OutboxColumns,
+    Session,
+    Tenant,
+    service_metadata,
+)
+from common.errors import Conflict, NotFound, problems
+from common.events import TOPICS, Event, Topic
+from common.ids import new_id
+from common.pages import Page, PageQuery, page_of, paged
+from common.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    model_config = SettingsConfigDict(env_prefix="SAMPLE_", extra="ignore", populate_by_name=True)
+
+
+class Base(DeclarativeBase):
+    metadata = service_metadata("sample")
+    type_annotation_map = COLUMN_TYPES
+
+
+class Outbox(OutboxColumns, Base):
+    pass
+
+
+class Inbox(InboxColumns, Base):
+    pass
+
+
+class DeadLetter(DeadLetterColumns, Base):
+    pass
+
+
+class AuditEvent(AuditColumns, Base):
+    pass
+
+
+class IdempotencyKey(IdempotencyColumns, Base):
+    pass
+
+
+class Job(JobColumns, Base):
+    pass
+
+
+class Thing(Tenant, Base):
+    __tablename__ = "thing"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    client_id: Mapped[UUID | None]
+    name: Mapped[str] = mapped_column(unique=True)
+    price_usd: Mapped[Any] = mapped_column(Numeric(20, 8))
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class ThingMade(Event):
+    type: ClassVar[str] = "sample.thing.made.v1"
+    aggregate: ClassVar[str] = "thing_id"
+    thing_id: UUID
+    name: str
+
+
+class NewThing(BaseModel):
+    name: str = Field(min_length=1, max_length=50)
+    price_usd: Annotated[Any, Field()]
+
+
+class ThingAnswer(BaseModel):
+    id: UUID
+    name: str
+
+
+class NameTaken(Conflict):
+    title: ClassVar[str] = "The name is taken"
+
+
+router = APIRouter(prefix="/api/sample")
+ThingReader = Annotated[Principal, with_scope("miners:read")]
+
+
+@router.post("/things", status_code=201, responses=problems(NameTaken))
+async def make_thing(body: NewThing, session: Session, caller: ThingReader) -> ThingAnswer:
+    """Make a thing."""
+    if await session.scalar(select(Thing).where(Thing.name == body.name)):
+        raise NameTaken(f"{body.name} exists; choose another name.", field="name")
+    thing = Thing(
+        organisation_id=caller.organisation_id, name=body.name, price_usd=body.price_usd
+    )
+    session.add(thing)
+    await session.flush()
+    await audit(
+        session, AuditEvent, caller, action="thing.make", object_type="thing", object_id=thing.id
+    )
+    made = ThingMade(
+        organisation_id=caller.organisation_id, thing_id=thing.id, name=thing.name, version=1
+    )
+    session.add(Outbox.of(made))
+    if body.name == "late failure":
+        session.add(
+            Thing(organisation_id=caller.organisation_id, name="late failure", price_usd=0)
+        )
+    return ThingAnswer(id=thing.id, name=thing.name)
+
+
+@router.get("/things")
+async def list_things(page: PageQuery, session: Session, _: ThingReader) -> Page[ThingAnswer]:
+    """List things."""
+    rows, total = await paged(session, select(Thing).order_by(Thing.id), page)
+    items = [ThingAnswer(id=row.id, name=row.name) for row in rows]
+    return Page[ThingAnswer].model_validate(page_of(items, total, page))
+
+
+@router.get("/things/{thing_id}", responses=problems(NotFound))
+async def get_thing(thing_id: UUID, session: Session, _: ThingReader) -> ThingAnswer:
+    """Return a thing."""
+    found = await session.get(Thing, thing_id)
+    if found is None:
+        raise NotFound("No such thing.")
+    return ThingAnswer(id=found.id, name=found.name)
+
+
+@router.get("/public")
+async def see_public(caller: Anyone) -> dict[str, str]:
+    """Answer anybody."""
+    return {"kind": caller.kind}
+
+
+@router.get("/crash")
+async def crash(_: ThingReader) -> None:
+    """Fail with a bug."""
+    raise ZeroDivisionError
+
+
+class Seen(BaseModel):
+    thing_id: UUID
+    name: str
+
+
+reactions = Reactions()
+
+
+@reactions.on("sample.thing.made.v1")
+async def copy_thing(session: AsyncSession, event: Received[Seen]) -> None:
+    """Copy a thing under another name; a thing named "poison" is one bug too many."""
+    if event.data.name.startswith("poison"):
+        raise RuntimeError(event.data.name)
+    if event.data.name.startswith("slow"):
+        await asyncio.sleep(0.2)
+    copy = Thing(
+        organisation_id=event.organisation_id, name=f"copy of {event.data.name}", price_usd=0
+    )
+    session.add(copy)
+
+
+TOPICS["sample.thing.v1"] = Topic()
+SERVICE = Service(
+    name="sample",
+    package_file=str(Path(__file__).parent / "sample" / "src" / "sample" / "main.py"),
+    title="Sample",
+    settings=Settings,
+    metadata=Base.metadata,
+    routers=[router],
+    events=[ThingMade],
+    reactions=[reactions],
+)
+
+
+@pytest.fixture(scope="session")
+def service() -> Service:
+    return SERVICE
+
+
+@pytest.fixture(scope="session")
+def things() -> type[Thing]:
+    return Thing

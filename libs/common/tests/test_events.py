@@ -1,0 +1,66 @@
+"""From outbox over Kafka to the handler: no loss, order per key, effects once."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import func, select, text
+
+from common.ids import new_id
+
+
+async def eventually(check, timeout_s: float = 30) -> None:
+    """Wait until `check` returns something true."""
+    async with asyncio.timeout(timeout_s):
+        while not await check():
+            await asyncio.sleep(0.05)
+
+
+async def test_a_handler_runs_once_per_event(deliver, tenant_session, things) -> None:
+    name = f"n {new_id()}"
+    data = {"thing_id": str(new_id()), "name": name}
+    event_id = await deliver("sample.thing.made.v1", data)
+    await deliver("sample.thing.made.v1", data, event_id=event_id)
+    async with tenant_session() as session:
+        assert await session.scalar(select(func.count()).select_from(things)) == 1
+
+
+async def test_two_copies_at_once_have_one_effect(deliver, tenant_session, things) -> None:
+    data = {"thing_id": str(new_id()), "name": f"slow {new_id()}"}
+    event_id = new_id()
+    await asyncio.gather(
+        *(deliver("sample.thing.made.v1", data, event_id=event_id) for _ in range(2))
+    )
+    async with tenant_session() as session:
+        assert await session.scalar(select(func.count()).select_from(things)) == 1
+
+
+async def test_what_cannot_be_read_is_a_dead_letter_at_once(deliver, tenant_session) -> None:
+    await deliver("sample.thing.made.v1", {"thing_id": "not an id"})
+    async with tenant_session() as session:
+        rows = await session.execute(text("SELECT reason, attempts FROM sample.dead_letter"))
+        assert rows.all() == [("invalid", 1)]
+
+
+async def test_a_handlers_bug_is_a_dead_letter_after_five_tries(deliver, tenant_session) -> None:
+    await deliver("sample.thing.made.v1", {"thing_id": str(new_id()), "name": "poison"})
+    async with tenant_session() as session:
+        rows = await session.execute(text("SELECT reason, attempts FROM sample.dead_letter"))
+        assert rows.all() == [("failed", 5)]
+
+
+@pytest.mark.kafka
+async def test_the_way_from_request_to_effect(
+    service, running_service, client, tenant_session, things
+) -> None:
+    async with running_service(service):
+        names = [f"walk {new_id()}" for _ in range(20)]
+        for name in names:
+            body = {"name": name, "price_usd": 1}
+            assert (await client.post("/api/sample/things", json=body)).status_code == 201
+
+        async def all_copied() -> bool:
+            async with tenant_session() as session:
+                query = select(func.count()).select_from(things).where(things.name.like("copy%"))
+                return await session.scalar(query) == len(names)
+
+        await eventually(all_copied)

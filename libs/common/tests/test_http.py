@@ -1,0 +1,105 @@
+"""The frame: token, tenant wall, commit before the answer, problems."""
+
+import httpx
+import pytest
+
+from common.ids import new_id
+
+
+async def test_a_request_without_a_token_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/api/sample/things", headers={"Internal-Token": "x.y"})
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == "/problems/unauthenticated"
+
+
+async def test_a_missing_scope_is_403(client_as) -> None:
+    answer = await client_as(scopes=frozenset()).get("/api/sample/things")
+    assert answer.status_code == 403
+    assert answer.json()["required_scopes"] == ["miners:read"]
+
+
+async def test_a_public_route_admits_anonymous_callers_and_others_do_not(client_as) -> None:
+    anonymous = client_as(kind="anonymous", scopes=frozenset())
+    assert (await anonymous.get("/api/sample/public")).json() == {"kind": "anonymous"}
+    assert (await anonymous.get("/api/sample/things")).status_code == 401
+
+
+async def test_state_and_event_leave_together(client, published) -> None:
+    name = f"thing {new_id()}"
+    answer = await client.post("/api/sample/things", json={"name": name, "price_usd": "1.10"})
+    assert answer.status_code == 201
+    [event] = await published()
+    assert event["key"] == answer.json()["id"]
+    assert event["topic"] == "sample.thing.v1"
+    assert event["data"]["name"] == name
+
+
+async def test_a_failed_commit_answers_with_a_problem_and_leaves_nothing(client, published) -> None:
+    body = {"name": "late failure", "price_usd": 1}
+    answer = await client.post("/api/sample/things", json=body)
+    assert answer.status_code == 409
+    assert await published() == []
+    assert (await client.get("/api/sample/things")).json()["total"] == 0
+
+
+async def test_the_wall_hides_other_tenants(client, client_as) -> None:
+    made = await client.post(
+        "/api/sample/things", json={"name": f"mine {new_id()}", "price_usd": 1}
+    )
+    stranger = client_as(organisation_id=new_id())
+    thing = made.json()["id"]
+    assert (await stranger.get(f"/api/sample/things/{thing}")).status_code == 404
+    assert (await stranger.get("/api/sample/things")).json()["total"] == 0
+    customer = client_as(client_id=new_id())
+    assert (await customer.get(f"/api/sample/things/{thing}")).status_code == 404
+    assert (await client.get(f"/api/sample/things/{thing}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b'{"name": "a", "name": "b", "price_usd": 1}', 400),
+        (b'{"name": "a", "price_usd": NaN}', 400),
+        (b'{"name": "\xff", "price_usd": 1}', 400),
+        (b'{"name": "a\\u0000", "price_usd": 1}', 422),
+        (b'{"name": "\\ud800", "price_usd": 1}', 422),
+        (b'{"name": "", "price_usd": 1}', 422),
+        (b'{"price_usd": 1}', 422),
+        (b"[" * 100_000, 400),
+        (b'{"name": ' + b"1" * 4000 + b"}", 422),
+    ],
+)
+async def test_bad_bodies_are_the_callers_problem(client, body: bytes, status: int) -> None:
+    answer = await client.post(
+        "/api/sample/things", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == status
+    assert answer.json()["status"] == status
+
+
+@pytest.mark.parametrize("query", ["page=0", "page_size=1000000", "page_size=-1", "page=1e3"])
+async def test_pages_are_bounded(client, query: str) -> None:
+    answer = await client.get(f"/api/sample/things?{query}")
+    assert answer.status_code == 422
+    assert answer.json()["field"] == query.partition("=")[0]
+
+
+async def test_a_page_beyond_the_end_is_empty(client) -> None:
+    answer = await client.get("/api/sample/things?page=302")
+    assert answer.status_code == 200
+    assert answer.json() == {"items": [], "total": 0, "page": 302, "pages": 0, "page_size": 20}
+
+
+async def test_a_bug_is_a_500_problem_without_a_trace(client) -> None:
+    answer = await client.get("/api/sample/crash")
+    assert answer.status_code == 500
+    assert "ZeroDivision" not in answer.text
+
+
+async def test_unknown_paths_and_methods_are_problems(client) -> None:
+    assert (await client.get("/nowhere")).json()["status"] == 404
+    answer = await client.delete("/api/sample/things")
+    assert answer.status_code == 405
+    assert answer.headers["allow"]
