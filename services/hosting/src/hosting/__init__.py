@@ -1,0 +1,1 @@
+"""Sites, machines and curtailment plans."""
