@@ -4,6 +4,7 @@ A pid file holds the process's number and its start time, so that a number which
 given to a stranger meanwhile is never mistaken for ours.
 """
 
+import contextlib
 import os
 import resource
 import signal
@@ -118,10 +119,8 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _is_gone(pid: int) -> bool:
-    try:
+    with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)  # a child of ours must be reaped, else it stays a zombie
-    except ChildProcessError:
-        pass
     return started_at(pid) is None
 
 
