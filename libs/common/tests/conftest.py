@@ -109,9 +109,7 @@ async def make_thing(body: NewThing, session: Session, caller: ThingReader) -> T
     """Make a thing."""
     if await session.scalar(select(Thing).where(Thing.name == body.name)):
         raise NameTaken(f"{body.name} exists; choose another name.", field="name")
-    thing = Thing(
-        organisation_id=caller.organisation_id, name=body.name, price_usd=body.price_usd
-    )
+    thing = Thing(organisation_id=caller.organisation_id, name=body.name, price_usd=body.price_usd)
     session.add(thing)
     await session.flush()
     await audit(
@@ -122,9 +120,7 @@ async def make_thing(body: NewThing, session: Session, caller: ThingReader) -> T
     )
     session.add(Outbox.of(made))
     if body.name == "late failure":
-        session.add(
-            Thing(organisation_id=caller.organisation_id, name="late failure", price_usd=0)
-        )
+        session.add(Thing(organisation_id=caller.organisation_id, name="late failure", price_usd=0))
     return ThingAnswer(id=thing.id, name=thing.name)
 
 

@@ -1,21 +1,26 @@
 """From outbox over Kafka to the handler: no loss, order per key, effects once."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import func, select, text
 
 from common.ids import new_id
 
 
-async def eventually(check, timeout_s: float = 30) -> None:
+async def eventually(check: Callable[[], Awaitable[bool]], timeout_s: float = 30) -> None:
     """Wait until `check` returns something true."""
     async with asyncio.timeout(timeout_s):
         while not await check():
             await asyncio.sleep(0.05)
 
 
-async def test_a_handler_runs_once_per_event(deliver, tenant_session, things) -> None:
+async def test_a_handler_runs_once_per_event(
+    deliver: Any, tenant_session: Any, things: Any
+) -> None:
     name = f"n {new_id()}"
     data = {"thing_id": str(new_id()), "name": name}
     event_id = await deliver("sample.thing.made.v1", data)
@@ -24,7 +29,9 @@ async def test_a_handler_runs_once_per_event(deliver, tenant_session, things) ->
         assert await session.scalar(select(func.count()).select_from(things)) == 1
 
 
-async def test_two_copies_at_once_have_one_effect(deliver, tenant_session, things) -> None:
+async def test_two_copies_at_once_have_one_effect(
+    deliver: Any, tenant_session: Any, things: Any
+) -> None:
     data = {"thing_id": str(new_id()), "name": f"slow {new_id()}"}
     event_id = new_id()
     await asyncio.gather(
@@ -34,14 +41,18 @@ async def test_two_copies_at_once_have_one_effect(deliver, tenant_session, thing
         assert await session.scalar(select(func.count()).select_from(things)) == 1
 
 
-async def test_what_cannot_be_read_is_a_dead_letter_at_once(deliver, tenant_session) -> None:
+async def test_what_cannot_be_read_is_a_dead_letter_at_once(
+    deliver: Any, tenant_session: Any
+) -> None:
     await deliver("sample.thing.made.v1", {"thing_id": "not an id"})
     async with tenant_session() as session:
         rows = await session.execute(text("SELECT reason, attempts FROM sample.dead_letter"))
         assert rows.all() == [("invalid", 1)]
 
 
-async def test_a_handlers_bug_is_a_dead_letter_after_five_tries(deliver, tenant_session) -> None:
+async def test_a_handlers_bug_is_a_dead_letter_after_five_tries(
+    deliver: Any, tenant_session: Any
+) -> None:
     await deliver("sample.thing.made.v1", {"thing_id": str(new_id()), "name": "poison"})
     async with tenant_session() as session:
         rows = await session.execute(text("SELECT reason, attempts FROM sample.dead_letter"))
@@ -50,7 +61,7 @@ async def test_a_handlers_bug_is_a_dead_letter_after_five_tries(deliver, tenant_
 
 @pytest.mark.kafka
 async def test_the_way_from_request_to_effect(
-    service, running_service, client, tenant_session, things
+    service: Any, running_service: Any, client: httpx.AsyncClient, tenant_session: Any, things: Any
 ) -> None:
     async with running_service(service):
         names = [f"walk {new_id()}" for _ in range(20)]

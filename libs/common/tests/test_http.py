@@ -1,5 +1,7 @@
 """The frame: token, tenant wall, commit before the answer, problems."""
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -13,19 +15,19 @@ async def test_a_request_without_a_token_is_refused(client: httpx.AsyncClient) -
     assert answer.json()["type"] == "/problems/unauthenticated"
 
 
-async def test_a_missing_scope_is_403(client_as) -> None:
+async def test_a_missing_scope_is_403(client_as: Any) -> None:
     answer = await client_as(scopes=frozenset()).get("/api/sample/things")
     assert answer.status_code == 403
     assert answer.json()["required_scopes"] == ["miners:read"]
 
 
-async def test_a_public_route_admits_anonymous_callers_and_others_do_not(client_as) -> None:
+async def test_a_public_route_admits_anonymous_callers_and_others_do_not(client_as: Any) -> None:
     anonymous = client_as(kind="anonymous", scopes=frozenset())
     assert (await anonymous.get("/api/sample/public")).json() == {"kind": "anonymous"}
     assert (await anonymous.get("/api/sample/things")).status_code == 401
 
 
-async def test_state_and_event_leave_together(client, published) -> None:
+async def test_state_and_event_leave_together(client: httpx.AsyncClient, published: Any) -> None:
     name = f"thing {new_id()}"
     answer = await client.post("/api/sample/things", json={"name": name, "price_usd": "1.10"})
     assert answer.status_code == 201
@@ -35,7 +37,9 @@ async def test_state_and_event_leave_together(client, published) -> None:
     assert event["data"]["name"] == name
 
 
-async def test_a_failed_commit_answers_with_a_problem_and_leaves_nothing(client, published) -> None:
+async def test_a_failed_commit_answers_with_a_problem_and_leaves_nothing(
+    client: httpx.AsyncClient, published: Any
+) -> None:
     body = {"name": "late failure", "price_usd": 1}
     answer = await client.post("/api/sample/things", json=body)
     assert answer.status_code == 409
@@ -43,7 +47,7 @@ async def test_a_failed_commit_answers_with_a_problem_and_leaves_nothing(client,
     assert (await client.get("/api/sample/things")).json()["total"] == 0
 
 
-async def test_the_wall_hides_other_tenants(client, client_as) -> None:
+async def test_the_wall_hides_other_tenants(client: httpx.AsyncClient, client_as: Any) -> None:
     made = await client.post(
         "/api/sample/things", json={"name": f"mine {new_id()}", "price_usd": 1}
     )
@@ -71,7 +75,9 @@ async def test_the_wall_hides_other_tenants(client, client_as) -> None:
         (b'{"name": ' + b"1" * 4000 + b"}", 422),
     ],
 )
-async def test_bad_bodies_are_the_callers_problem(client, body: bytes, status: int) -> None:
+async def test_bad_bodies_are_the_callers_problem(
+    client: httpx.AsyncClient, body: bytes, status: int
+) -> None:
     answer = await client.post(
         "/api/sample/things", content=body, headers={"Content-Type": "application/json"}
     )
@@ -80,25 +86,25 @@ async def test_bad_bodies_are_the_callers_problem(client, body: bytes, status: i
 
 
 @pytest.mark.parametrize("query", ["page=0", "page_size=1000000", "page_size=-1", "page=1e3"])
-async def test_pages_are_bounded(client, query: str) -> None:
+async def test_pages_are_bounded(client: httpx.AsyncClient, query: str) -> None:
     answer = await client.get(f"/api/sample/things?{query}")
     assert answer.status_code == 422
     assert answer.json()["field"] == query.partition("=")[0]
 
 
-async def test_a_page_beyond_the_end_is_empty(client) -> None:
+async def test_a_page_beyond_the_end_is_empty(client: httpx.AsyncClient) -> None:
     answer = await client.get("/api/sample/things?page=302")
     assert answer.status_code == 200
     assert answer.json() == {"items": [], "total": 0, "page": 302, "pages": 0, "page_size": 20}
 
 
-async def test_a_bug_is_a_500_problem_without_a_trace(client) -> None:
+async def test_a_bug_is_a_500_problem_without_a_trace(client: httpx.AsyncClient) -> None:
     answer = await client.get("/api/sample/crash")
     assert answer.status_code == 500
     assert "ZeroDivision" not in answer.text
 
 
-async def test_unknown_paths_and_methods_are_problems(client) -> None:
+async def test_unknown_paths_and_methods_are_problems(client: httpx.AsyncClient) -> None:
     assert (await client.get("/nowhere")).json()["status"] == 404
     answer = await client.delete("/api/sample/things")
     assert answer.status_code == 405

@@ -33,7 +33,7 @@ async def audit(
     organisation_id = principal.organisation_id
     await session.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:place, 7201313))"),
-        {"place": f"{table.metadata.schema}:{organisation_id}"},  # pyright: ignore[reportAttributeAccessIssue]  (a mapped class)
+        {"place": f"{table.metadata.schema}:{organisation_id}"},
     )
     previous = await session.scalar(
         select(table.hash)

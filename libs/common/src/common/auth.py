@@ -27,6 +27,7 @@ PLATFORM_ORGANISATION = UUID(int=0)
 
 Kind = Literal["user", "api_key", "service", "anonymous"]
 _LEEWAY = timedelta(seconds=5)
+_LONGEST_TOKEN = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ def verify(token: str, *, audience: str, key: str) -> Principal:
         Unauthenticated: the token is malformed, not ours, for somebody else, or too old.
     """
     payload, _, signature = token.encode("ascii", "replace").partition(b".")
-    if len(token) > 4096 or not hmac.compare_digest(signature, _signature(payload, key)):
+    if len(token) > _LONGEST_TOKEN or not hmac.compare_digest(signature, _signature(payload, key)):
         raise Unauthenticated("The internal token is not valid.")
     try:
         claims: dict[str, Any] = orjson.loads(base64.urlsafe_b64decode(payload + b"=="))

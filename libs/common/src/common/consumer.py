@@ -6,6 +6,7 @@ bad event costs the others nothing. An event that cannot be handled becomes a ro
 """
 
 import asyncio
+import json
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -241,7 +242,7 @@ class Dispatcher:
                     "id": new_id(),
                     "consumer": self._runtime.name,
                     "data": None if message.value is None else _text(message.value),
-                    "headers": '{"correlation_id": "%s"}' % message.correlation_id.replace('"', ""),
+                    "headers": json.dumps({"correlation_id": message.correlation_id}),
                     "reason": reason,
                     "error": str(error)[:2000].replace("\x00", ""),
                     "attempts": attempts,
@@ -289,7 +290,7 @@ async def consume(runtime: Runtime, reactions: Iterable[Reactions]) -> None:
         await runtime.stopping.wait()
         return
     settings = runtime.settings
-    consumer = AIOKafkaConsumer(
+    consumer: Any = AIOKafkaConsumer(
         *(prefixed(settings, topic) for topic in dispatcher.topics),
         bootstrap_servers=settings.kafka_bootstrap,
         group_id=f"{settings.kafka_topic_prefix}{runtime.name}",
@@ -314,7 +315,7 @@ async def consume(runtime: Runtime, reactions: Iterable[Reactions]) -> None:
 async def _partition(
     runtime: Runtime,
     dispatcher: Dispatcher,
-    consumer: "AIOKafkaConsumer[bytes | None, bytes | None]",
+    consumer: Any,
     partition: TopicPartition,
     records: "Sequence[ConsumerRecord[bytes | None, bytes | None]]",
 ) -> None:

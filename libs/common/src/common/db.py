@@ -7,7 +7,7 @@ Application code never commits. The tenant is set in one place, when a transacti
 from collections.abc import AsyncGenerator
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from uuid import UUID
 
 import orjson
@@ -28,7 +28,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import (
-    AsyncAttrs,
     AsyncEngine,
     AsyncSession,
     async_sessionmaker,
@@ -69,7 +68,16 @@ def service_metadata(schema: str) -> MetaData:
     return MetaData(schema=schema, naming_convention=NAMING)
 
 
-class Tenant:
+class _Row:
+    """What a declarative base adds to these mixins, for the type checker."""
+
+    if TYPE_CHECKING:
+        metadata: ClassVar[MetaData]
+
+        def __init__(self, **columns: Any) -> None: ...
+
+
+class Tenant(_Row):
     """A row of one operator. The wall is a policy of the table (`migrations.tenant_policy`)."""
 
     organisation_id: Mapped[UUID]
@@ -81,7 +89,7 @@ class ClientOwned(Tenant):
     client_id: Mapped[UUID | None]
 
 
-class OutboxColumns(Tenant, AsyncAttrs):
+class OutboxColumns(Tenant):
     """Events that leave with the transaction that wrote them; insert-only, sent by the relay."""
 
     __tablename__ = "outbox"
@@ -102,9 +110,6 @@ class OutboxColumns(Tenant, AsyncAttrs):
     published_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     last_error: Mapped[str | None]
-
-    def __init__(self, **columns: Any) -> None:
-        super().__init__(**columns)
 
     @classmethod
     def of(cls, message: Event) -> "OutboxColumns":
@@ -248,6 +253,10 @@ event.listen(TenantSession, "after_commit", _wake_relay)
 event.listen(WorkerSession, "after_commit", _wake_relay)
 
 
+def _dumps(value: object) -> str:
+    return orjson.dumps(value, default=str).decode()
+
+
 def make_engine(dsn: str, *, name: str, pool_size: int, statement_timeout_s: int) -> AsyncEngine:
     """Return an engine whose connections notice a lost server before they are used."""
     return create_async_engine(
@@ -256,7 +265,7 @@ def make_engine(dsn: str, *, name: str, pool_size: int, statement_timeout_s: int
         max_overflow=pool_size,
         pool_pre_ping=True,
         pool_timeout=10,
-        json_serializer=lambda value: orjson.dumps(value, default=str).decode(),
+        json_serializer=_dumps,
         json_deserializer=orjson.loads,
         connect_args={
             "timeout": 5,

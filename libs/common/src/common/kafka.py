@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -51,7 +52,7 @@ async def _create(
         {"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": str(_RETENTION_MS)}
     )
     new = NewTopic(name, topic.partitions, settings.kafka_replication, topic_configs=keep)
-    answer = await admin.create_topics([new])
+    answer: Any = await admin.create_topics([new])
     for _, code, *_ in answer.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):
             msg = f"topic {name} cannot be created: error {code}"

@@ -56,7 +56,7 @@ PageQuery = Annotated[PageRequest, Depends(_page_query)]
 
 
 async def paged(
-    session: AsyncSession, query: Select[tuple[T]], wanted: PageRequest
+    session: AsyncSession, query: Select[T], wanted: PageRequest
 ) -> tuple[list[T], int]:
     """Return one page of an ordered query's rows, and how many rows there are in all."""
     total = await session.scalar(select(func.count()).select_from(query.order_by(None).subquery()))

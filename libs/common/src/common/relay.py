@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog import get_logger
 
 from common import metrics
 from common.clock import now
 from common.kafka import make_producer, prefixed
+from common.postgres import Connection, connect
 from common.runtime import Runtime
 
 log = get_logger()
@@ -31,11 +31,6 @@ _GIVE_UP = 5
 """Tries after which a row that the broker refuses is left to the operator (`last_error`)."""
 
 
-def raw_dsn(dsn: str) -> str:
-    """Return the DSN without SQLAlchemy's driver name, as asyncpg wants it."""
-    return make_url(dsn).set(drivername="postgresql").render_as_string(hide_password=False)
-
-
 class Relay:
     """Sends one service's outbox. Run one per process; the lock chooses who works."""
 
@@ -44,16 +39,14 @@ class Relay:
         self._schema = runtime.name
         self._channel = f"{runtime.name}_outbox"
         self._wake = runtime.outbox_wake
-        self._producer: AIOKafkaProducer | None = None
+        self._producer: Any = None
 
     async def run(self) -> None:
         """Lead when the lock is free, else pass wake-ups on to the leader. Never returns."""
-        dsn = raw_dsn(self._runtime.settings.worker_database_url.get_secret_value())
-        connection = await asyncpg.connect(
-            dsn, server_settings={"application_name": f"{self._schema}-relay"}
-        )
+        dsn = self._runtime.settings.worker_database_url.get_secret_value()
+        connection = await connect(dsn, application_name=f"{self._schema}-relay")
         lost = asyncio.Event()
-        connection.add_termination_listener(lambda _: (lost.set(), self._wake.set()))
+        connection.add_termination_listener(lambda *_: (lost.set(), self._wake.set()))
         try:
             await self._follow(connection, lost)
             await self._lead(connection, lost)
@@ -63,7 +56,7 @@ class Relay:
             with suppress(Exception):
                 await connection.close(timeout=2)
 
-    async def _follow(self, connection: "asyncpg.Connection[Any]", lost: asyncio.Event) -> None:
+    async def _follow(self, connection: Connection, lost: asyncio.Event) -> None:
         """Wait for the leader's lock; meanwhile tell the leader of commits in this process."""
         query = "SELECT pg_try_advisory_lock($1, hashtext($2))"
         while not await connection.fetchval(query, _LOCK, self._schema):
@@ -74,8 +67,8 @@ class Relay:
                 await asyncio.sleep(0.005)  # one wake-up for all commits of 5 ms
             _raise_if(lost)
 
-    async def _lead(self, connection: "asyncpg.Connection[Any]", lost: asyncio.Event) -> None:
-        await connection.add_listener(self._channel, lambda *_: self._wake.set())
+    async def _lead(self, connection: Connection, lost: asyncio.Event) -> None:
+        await connection.add_listener(self._channel, self._on_notify)
         metrics.relay_leader.set(1)
         log.info("relay.leading")
         while True:
@@ -84,6 +77,9 @@ class Relay:
             if not await self._pass():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), timeout=_POLL_S)
+
+    def _on_notify(self, *_: object) -> None:
+        self._wake.set()
 
     async def _pass(self) -> bool:
         """Send one window; return whether there may be more."""
@@ -111,7 +107,7 @@ class Relay:
 
     async def _send(self, rows: Sequence[Any]) -> tuple[list[int], dict[int, str]]:
         """Send a window from this one coroutine; return ids sent, and refused with the reason."""
-        producer = self._producer or await self._new_producer()
+        producer: Any = self._producer or await self._new_producer()
         prefix = self._runtime.settings
         futures: list[tuple[int, asyncio.Future[Any]]] = []
         refused: dict[int, str] = {}
@@ -200,10 +196,14 @@ class Relay:
 async def reap(runtime: Runtime) -> None:
     """Delete what nobody needs any more: sent events after a day, inbox rows after 14 days."""
     statements = (
-        "DELETE FROM {s}.outbox WHERE id IN (SELECT id FROM {s}.outbox WHERE published_at "
-        "< now() - interval '24 hours' ORDER BY id LIMIT 1000)",
-        "DELETE FROM {s}.inbox WHERE (consumer, event_id) IN (SELECT consumer, event_id FROM "
-        "{s}.inbox WHERE processed_at < now() - interval '14 days' LIMIT 1000)",
+        (
+            "DELETE FROM {s}.outbox WHERE id IN (SELECT id FROM {s}.outbox WHERE published_at "
+            "< now() - interval '24 hours' ORDER BY id LIMIT 1000)"
+        ),
+        (
+            "DELETE FROM {s}.inbox WHERE (consumer, event_id) IN (SELECT consumer, event_id FROM "
+            "{s}.inbox WHERE processed_at < now() - interval '14 days' LIMIT 1000)"
+        ),
         "DELETE FROM {s}.idempotency_key WHERE created_at < now() - interval '24 hours'",
     )
     while True:

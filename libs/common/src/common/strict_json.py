@@ -25,7 +25,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _integer(text: str) -> int | Decimal:
-    # A 4,000-digit integer would cost quadratic time; as a decimal the field's own limits refuse it.
+    # A 4,000-digit integer would cost quadratic time; as a decimal, the field's limits refuse it.
     return int(text) if len(text) <= _LONGEST_INTEGER else Decimal(text)
 
 

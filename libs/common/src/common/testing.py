@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import httpx
 import orjson
 import pytest
+from asyncpg import InternalServerError, UniqueViolationError
 from fastapi import FastAPI
 from hypothesis import settings as hypothesis_settings
 from redis.asyncio import Redis
@@ -25,7 +25,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Receive, Scope, Send
 
-from common import auth, migrations
+from common import auth, migrations, postgres
 from common.app import Service, service_app
 from common.background import running
 from common.bootstrap import bootstrap_sql
@@ -75,7 +75,7 @@ def _infra_file() -> Path:
 
 async def _prepare(places: dict[str, str], database: str) -> int:
     """Create this process's database and choose its Redis index."""
-    connection = await asyncpg.connect(places["postgres_dsn"])
+    connection = await postgres.connect(places["postgres_dsn"])
     await connection.execute(f'CREATE DATABASE "{database}"')
     await connection.close()
     redis: Redis = Redis.from_url(places["redis_url"])  # pyright: ignore[reportUnknownMemberType]
@@ -88,7 +88,7 @@ async def _prepare(places: dict[str, str], database: str) -> int:
 
 
 async def _drop(dsn: str, database: str) -> None:
-    connection = await asyncpg.connect(dsn)
+    connection = await postgres.connect(dsn)
     await connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
     await connection.close()
 
@@ -160,7 +160,7 @@ def migrated(infra: Infrastructure) -> Callable[[Service], Awaitable[None]]:
         if service.name in done:
             return
         done.add(service.name)
-        connection = await asyncpg.connect(infra.postgres_dsn)
+        connection = await postgres.connect(infra.postgres_dsn)
         for statement in bootstrap_sql([service.name], {}):
             await _patiently(connection, statement)
         await connection.close()
@@ -170,12 +170,12 @@ def migrated(infra: Infrastructure) -> Callable[[Service], Awaitable[None]]:
     return migrate
 
 
-async def _patiently(connection: "asyncpg.Connection[Any]", statement: str) -> None:
+async def _patiently(connection: postgres.Connection, statement: str) -> None:
     """Run DDL on roles, which all test processes share: two at once may collide."""
     for _ in range(20):
         try:
             await connection.execute(statement)
-        except (asyncpg.InternalServerError, asyncpg.UniqueViolationError):
+        except (InternalServerError, UniqueViolationError):
             await asyncio.sleep(0.05)
         else:
             return
@@ -197,7 +197,8 @@ async def settings(
 async def app(service: Service, settings: ServiceSettings) -> AsyncGenerator[FastAPI]:
     """The service's application, started, with no background work."""
     made = service_app(service, settings, role="api")
-    async with made.router.lifespan_context(made) as state:
+    async with made.router.lifespan_context(made) as found:
+        state: dict[str, Any] = dict(found or {})
 
         async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
             await made({**scope, "state": dict(state)}, receive, send)
