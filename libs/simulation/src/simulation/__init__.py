@@ -1,0 +1,1 @@
+"""The simulated world: miners, pools and feeds that speak the real protocols."""

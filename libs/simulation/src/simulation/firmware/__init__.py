@@ -1,0 +1,1 @@
+"""The firmware families that simulated miners run."""
