@@ -31,6 +31,7 @@ from common.db import (
 )
 from common.errors import Conflict, NotFound, problems
 from common.events import TOPICS, Event, Topic
+from common.idempotency import IdempotencyKey, KeyReused, StillRunning, once
 from common.ids import new_id
 from common.pages import Page, PageQuery, page_of, paged
 from common.settings import ServiceSettings
@@ -61,7 +62,7 @@ class AuditEvent(AuditColumns, Base):
     pass
 
 
-class IdempotencyKey(IdempotencyColumns, Base):
+class IdempotencyRow(IdempotencyColumns, Base):
     pass
 
 
@@ -122,6 +123,23 @@ async def make_thing(body: NewThing, session: Session, caller: ThingReader) -> T
     if body.name == "late failure":
         session.add(Thing(organisation_id=caller.organisation_id, name="late failure", price_usd=0))
     return ThingAnswer(id=thing.id, name=thing.name)
+
+
+@router.post("/once", status_code=201, responses=problems(KeyReused, StillRunning))
+async def make_once(
+    body: NewThing, session: Session, caller: ThingReader, key: IdempotencyKey = None
+) -> ThingAnswer:
+    """Make a thing at most once per key."""
+    return await once(
+        session,
+        IdempotencyRow,
+        caller,
+        route="make_once",
+        key=key,
+        body=body,
+        status=201,
+        run=lambda: make_thing(body, session, caller),
+    )  # pyright: ignore[reportReturnType]  (a replayed answer is a Response)
 
 
 @router.get("/things")

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from common.db import Sessions, make_engine
@@ -37,7 +39,10 @@ class Runtime:
         )
         self._sessions = Sessions(self.app_engine, self.worker_engine, self.outbox_wake.set)
         self.redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  (untyped kwargs)
-            settings.redis_url, socket_timeout=2, socket_connect_timeout=2, decode_responses=False
+            settings.redis_url,
+            socket_timeout=1,
+            socket_connect_timeout=1,
+            retry=Retry(NoBackoff(), 1),  # by default a lost server holds a caller for 30 s
         )
         self.ready: dict[str, str] = {}
         """Checks that keep this process from being ready, by name: the reason."""
