@@ -1,5 +1,6 @@
 from typing import get_args
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,6 +9,7 @@ from hosting.domain.curtailment_target import (
     TARGET_TRANSITIONS,
     UNTOUCHED,
     CommandState,
+    DesiredState,
     Step,
     TargetState,
     miner_status,
@@ -89,9 +91,20 @@ def test_a_failed_wake_is_tried_again_then_given_up() -> None:
     assert wake_answered("restore_failed", "verified", 0) == by_itself
 
 
-def test_the_machine_shows_where_its_target_stands() -> None:
-    assert miner_status("curtailed", "dispatching") == "stopping"
-    assert miner_status("curtailed", "confirmed") == "curtailed"
-    assert miner_status("active", "dispatching") == "starting"
-    assert miner_status("active", "resolved") == "active"
-    assert miner_status("curtailed", "unavailable") is None
+@pytest.mark.parametrize(
+    ("desired", "state", "may_be_down", "shown"),
+    [
+        ("curtailed", "dispatching", True, None),
+        ("curtailed", "dispatched", True, "stopping"),
+        ("curtailed", "confirmed", True, "curtailed"),
+        ("curtailed", "unavailable", True, None),
+        ("curtailed", "unavailable", False, "active"),
+        ("active", "dispatched", True, "starting"),
+        ("active", "resolved", False, "active"),
+        ("active", "restore_failed", True, "curtailed"),
+    ],
+)
+def test_the_machine_shows_where_its_target_stands(
+    desired: DesiredState, state: TargetState, may_be_down: bool, shown: str | None
+) -> None:
+    assert miner_status(desired, state, may_be_down=may_be_down) == shown

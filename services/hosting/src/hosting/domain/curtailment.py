@@ -121,6 +121,39 @@ def outcome(progress: Progress, target_w: float) -> PlanStatus | None:
     return "partially_executed" if progress.confirmed else "failed"
 
 
+Chore = Literal["start", "restore", "wake", "watch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the scheduler needs to know of a plan."""
+
+    status: PlanStatus
+    scheduled_time: datetime
+    ends_at: datetime | None
+    next_restore_at: datetime | None
+    watched_at: datetime | None
+    machines_down: int
+
+
+def chore(plan: Standing, now: datetime, watch_every: timedelta) -> Chore | None:
+    """Return what is due to be done for the plan, the most urgent first."""
+    if plan.status == "approved":
+        return "start" if plan.scheduled_time <= now else None
+    if plan.status == "restoring":
+        return "wake" if plan.next_restore_at is None or plan.next_restore_at <= now else None
+    if plan.status not in HOLDING:
+        return None
+    if plan.ends_at is not None and plan.ends_at <= now and _has_an_end(plan):
+        return "restore"
+    watched = plan.watched_at is not None and plan.watched_at + watch_every > now
+    return None if watched or not _has_an_end(plan) else "watch"
+
+
+def _has_an_end(plan: Standing) -> bool:
+    return plan.status == "executing" or plan.machines_down > 0
+
+
 @dataclass(frozen=True, slots=True)
 class RestorePace:
     """How fast machines come back: a site that wakes at once trips its breakers."""

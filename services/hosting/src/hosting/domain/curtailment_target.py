@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from hosting.domain.miner_status import MinerStatus
+
 TargetState = Literal[
     "pending",
     "dispatching",
@@ -19,7 +21,6 @@ DesiredState = Literal["curtailed", "active"]
 CommandState = Literal[
     "accepted", "verified", "unverified", "refused", "unreachable", "unsupported", "expired"
 ]
-MinerStatus = Literal["stopping", "curtailed", "starting", "active"]
 
 TARGET_TRANSITIONS: Mapping[TargetState, frozenset[TargetState]] = {
     "pending": frozenset({"dispatching", "unavailable", "released"}),
@@ -55,10 +56,12 @@ _STOPPING: Mapping[CommandState, TargetState] = {
     "expired": "unavailable",
 }
 _MINER_STATUS: Mapping[tuple[DesiredState, TargetState], MinerStatus] = {
-    ("curtailed", "dispatching"): "stopping",
+    ("curtailed", "dispatched"): "stopping",
     ("curtailed", "confirmed"): "curtailed",
-    ("active", "dispatching"): "starting",
+    ("active", "dispatched"): "starting",
     ("active", "resolved"): "active",
+    # It would not wake: it sleeps on, and a person sees that it does.
+    ("active", "restore_failed"): "curtailed",
 }
 
 
@@ -99,6 +102,10 @@ def needs_wake(state: TargetState, *, may_be_down: bool) -> bool:
     return may_be_down and state not in SETTLED
 
 
-def miner_status(desired: DesiredState, state: TargetState) -> MinerStatus | None:
+def miner_status(
+    desired: DesiredState, state: TargetState, *, may_be_down: bool
+) -> MinerStatus | None:
     """Return the status the machine shows while its target is so; None leaves it as it is."""
+    if state in {"unavailable", "released"} and not may_be_down:
+        return "active"
     return _MINER_STATUS.get((desired, state))
