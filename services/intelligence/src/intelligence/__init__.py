@@ -1,0 +1,1 @@
+"""Recommendations: which machines to stop."""

@@ -1,0 +1,7 @@
+"""`python -m intelligence serve | migrate`."""
+
+from common.cli import main
+from intelligence.main import SERVICE
+
+if __name__ == "__main__":
+    main(SERVICE)
