@@ -33,7 +33,9 @@ from common.errors import Conflict, NotFound, problems
 from common.events import TOPICS, Event, Topic
 from common.idempotency import IdempotencyKey, KeyReused, StillRunning, once
 from common.ids import new_id
+from common.jobs import Jobs, Progress, Step, jobs_router, work
 from common.pages import Page, PageQuery, page_of, paged
+from common.runtime import Runtime
 from common.settings import ServiceSettings
 
 
@@ -95,6 +97,10 @@ class NewThing(BaseModel):
 class ThingAnswer(BaseModel):
     id: UUID
     name: str
+
+
+class JobStarted(BaseModel):
+    job_id: UUID
 
 
 class NameTaken(Conflict):
@@ -192,6 +198,57 @@ async def copy_thing(session: AsyncSession, event: Received[Seen]) -> None:
     session.add(copy)
 
 
+jobs = Jobs(Job)
+
+
+@jobs.kind("count")
+async def count(session: AsyncSession, step: Step) -> Progress:
+    """Make one thing a step; "stumble" fails once in the middle, "fall" always."""
+    done = step.cursor.get("done", 0)
+    total = step.arguments["total"]
+    if step.arguments.get("fall") or (
+        step.arguments.get("stumble") and FELL.add(step.job_id, done)
+    ):
+        raise RuntimeError("stumbled")
+    session.add(
+        Thing(organisation_id=step.organisation_id, name=f"{step.job_id} {done}", price_usd=0)
+    )
+    done += 1
+    return Progress(
+        percent=100 * done // total,
+        step=f"{done} of {total}",
+        cursor={"done": done},
+        result={"made": done} if done == total else None,
+    )
+
+
+class _Fell:
+    """Remembers which jobs have stumbled already."""
+
+    def __init__(self) -> None:
+        self._jobs: set[UUID] = set()
+
+    def add(self, job_id: UUID, done: int) -> bool:
+        first = done == 2 and job_id not in self._jobs
+        self._jobs.add(job_id) if first else None
+        return first
+
+
+FELL = _Fell()
+
+
+@router.post("/count", status_code=202)
+async def start_counting(body: dict[str, Any], session: Session, caller: ThingReader) -> JobStarted:
+    """Start a counting job."""
+    job = await jobs.enqueue(session, caller, "count", body)
+    assert job is not None
+    return JobStarted(job_id=job.id)
+
+
+async def job_worker(runtime: Runtime) -> None:
+    await work(runtime, jobs)
+
+
 TOPICS["sample.thing.v1"] = Topic()
 SERVICE = Service(
     name="sample",
@@ -199,7 +256,8 @@ SERVICE = Service(
     title="Sample",
     settings=Settings,
     metadata=Base.metadata,
-    routers=[router],
+    routers=[router, jobs_router("sample", Job)],
+    background=[job_worker],
     events=[ThingMade],
     reactions=[reactions],
 )

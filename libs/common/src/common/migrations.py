@@ -113,3 +113,16 @@ def platform_policies(schema: str) -> None:
     op.execute(f"REVOKE UPDATE, DELETE ON {schema}.audit_event FROM {schema}_app, {schema}_worker")
     op.execute(f"REVOKE UPDATE, DELETE ON {schema}.outbox FROM {schema}_app")
     op.execute(f"ALTER TABLE {schema}.outbox SET (fillfactor = 80)")
+
+
+def job_queue(schema: str) -> None:
+    """Create the job queue's tables (for a service that has jobs), in a revision."""
+    from common.jobs import install_statements  # noqa: PLC0415  (pgqueuer, only where it is used)
+
+    connection: Any = op.get_bind().connection.dbapi_connection
+    script = install_statements(schema)
+
+    async def execute(raw: Any) -> None:
+        await raw.execute(script)  # a script of several statements cannot be a prepared one
+
+    connection.run_async(execute)

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import context, op
 
-from common.migrations import platform_policies, tenant_policy
+from common.migrations import job_queue, platform_policies, tenant_policy
 
 revision = "sample1"
 down_revision = None
@@ -14,6 +14,7 @@ depends_on = None
 def upgrade() -> None:
     context.config.attributes["metadata"].create_all(op.get_bind())
     platform_policies("sample")
+    job_queue("sample")
     tenant_policy("sample", "thing", client=True)
     op.execute(sa.text("ALTER TABLE sample.thing ADD CHECK (length(name) > 0)"))
 
