@@ -1,11 +1,27 @@
 """Starts, stops and shows everything on one machine: one command per make target."""
 
 import json
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from launcher import checks, infra, suite
-from launcher.kafka import fetch_jars
+from launcher import checks, console, database, infra, reload, suite
+from launcher.installation import SERVICES, load
+from launcher.kafka import TamperedJarsError, fetch_jars
+from launcher.paths import LOCAL
+from launcher.ports import PortTakenError
+from launcher.processes import NotReadyError
+from launcher.programs import service_program
+from launcher.seed import DemoNotSeededError
+from launcher.stack import Stack, StackError
+from launcher.supervisor import Supervisor
+
+_LEAST_PASSWORD = 12
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
@@ -14,10 +30,105 @@ infra_app = typer.Typer(no_args_is_help=True, help="PostgreSQL, Redis and Kafka 
 app.add_typer(infra_app, name="infra")
 
 
+@contextmanager
+def _said_plainly() -> Generator[None]:
+    """Turn the errors that a person can do something about into a sentence and exit code 1."""
+    try:
+        yield
+    except (
+        PortTakenError,
+        NotReadyError,
+        StackError,
+        DemoNotSeededError,
+        TamperedJarsError,
+        LookupError,
+    ) as error:
+        print(f"\n{error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+
+
+@app.command()
+def up(fleet: Annotated[int, typer.Option(min=1, max=12_000)] = 300) -> None:
+    """Start everything and a simulated fleet; say so when it runs already."""
+    if 0 < len(os.environ.get("DEMO_PASSWORD", "")) < _LEAST_PASSWORD:
+        print(f"DEMO_PASSWORD needs at least {_LEAST_PASSWORD} characters.", file=sys.stderr)
+        raise typer.Exit(1)
+    stack = Stack(LOCAL, fleet=fleet)
+    with _said_plainly():
+        if stack.is_up:
+            print("Hashyard is up already.")
+        stack.start(console.Steps().show)
+        console.farewell(stack.demo, machines=stack.installation.fleet, directory=LOCAL)
+
+
+@app.command()
+def down() -> None:
+    """Stop everything; data stays."""
+    stack = Stack(LOCAL)
+    was_up = stack.is_up
+    stack.stop()
+    print(
+        "Stopped. Data stays in .local; `make up` goes on with it." if was_up else "Nothing runs."
+    )
+
+
+@app.command()
+def status() -> None:
+    """Show what runs; exit code 1 when not all of it is ready."""
+    stack = Stack(LOCAL)
+    if not stack.is_up:
+        message = stack.status().message
+        print(f"Nothing runs. {message}".strip())
+        raise typer.Exit(1)
+    print(stack.installation.gateway_url)
+    raise typer.Exit(not console.status_table(stack.installation, stack.status()))
+
+
+@app.command()
+def logs(program: Annotated[str | None, typer.Argument()] = None) -> None:
+    """Follow one program's log, or all."""
+    files = sorted((LOCAL / "log").glob(f"{program or '*'}.log"))
+    if not files:
+        print(f"There is no log of {program or 'anything'} in {LOCAL / 'log'}.", file=sys.stderr)
+        raise typer.Exit(1)
+    command = ["tail", "-n", "100", "-F", *map(str, files)]
+    os.execvp(command[0], command)  # noqa: S606  (become the program that follows files best)
+
+
+@app.command()
+def run(service: str) -> None:
+    """Run one service in the foreground, reloading, beside the running system."""
+    if service not in SERVICES:
+        print(f"There is no service {service!r}: {', '.join(SERVICES)}.", file=sys.stderr)
+        raise typer.Exit(1)
+    stack = Stack(LOCAL)
+    if not stack.is_up:
+        print("Nothing runs; `make up` first.", file=sys.stderr)
+        raise typer.Exit(1)
+    with _said_plainly(), stack.held(service):
+        reload.run(service_program(stack.installation, service))
+
+
+@app.command(hidden=True)
+def supervise(directory: Path) -> None:
+    """Be the background process of an installation."""
+    installation = load(directory)
+    if installation is None:
+        raise typer.Exit(1)
+    raise typer.Exit(Supervisor(installation).run())
+
+
+@app.command(hidden=True)
+def migrate(services: list[str]) -> None:
+    """Bring the schemas of services to head."""
+    database.migrate_all(services)
+
+
 @app.command()
 def fetch() -> None:
     """Fetch Kafka's jars and check them against the committed checksums."""
-    fetch_jars()
+    with _said_plainly():
+        fetch_jars()
 
 
 @app.command()
@@ -29,13 +140,16 @@ def check() -> None:
 @app.command("test")
 def run_tests(part: str | None = None, keyword: str | None = None, *, long: bool = False) -> None:
     """Run the suite, or a part of it."""
-    raise typer.Exit(not suite.run(part, keyword, long=long))
+    with _said_plainly():
+        passed = suite.run(part, keyword, long=long)
+    raise typer.Exit(not passed)
 
 
 @infra_app.command("up")
 def infra_up() -> None:
     """Start what does not run; prints the addresses."""
-    started = infra.up()
+    with _said_plainly():
+        started = infra.up()
     print("Started." if started else "Runs already.")
     print(infra.ADDRESSES.read_text(), end="")
 

@@ -5,6 +5,9 @@ import pwd
 import shutil
 import signal
 import subprocess
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -23,11 +26,18 @@ class Postgres:
     port: int
     durable: bool = True
     max_connections: int = 200
+    password: str | None = None
+    """The superuser's; without one every local program is trusted, which suits tests."""
 
     @property
     def dsn(self) -> str:
-        """The superuser's address: loopback only, trusted."""
-        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        """The superuser's address, loopback only."""
+        return self.dsn_of("postgres", self.password, "postgres")
+
+    def dsn_of(self, role: str, password: str | None, database: str) -> str:
+        """Return the address under which a role reaches a database."""
+        secret = f":{password}" if password else ""
+        return f"postgresql://{role}{secret}@127.0.0.1:{self.port}/{database}"
 
     def prepare(self) -> None:
         """Make the data directory when there is none."""
@@ -36,13 +46,15 @@ class Postgres:
         data = self.directory.resolve()
         if (data / "PG_VERSION").exists():
             return
-        command = [
-            *_unprivileged(),
-            str(binaries() / "initdb"),
-            *("-D", str(data), "-U", "postgres", "-A", "trust"),
-            *("-E", "UTF8", "--locale=C", "--no-sync"),
-        ]
-        subprocess.run(command, check=True, capture_output=True, cwd="/")
+        with _readable(self.password) as secret:
+            how = ["-A", "scram-sha-256", f"--pwfile={secret}"] if secret else ["-A", "trust"]
+            command = [
+                *(*_unprivileged(), str(binaries() / "initdb"), "-D", str(data)),
+                *("-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", *how),
+            ]
+            done = subprocess.run(command, check=False, capture_output=True, text=True, cwd="/")
+        if done.returncode:
+            raise RuntimeError(f"initdb failed: {done.stderr.strip()}")
 
     def program(self) -> Program:
         """Describe the server process."""
@@ -73,7 +85,8 @@ class Postgres:
 
     def is_ready(self) -> bool:
         """Whether the server takes connections."""
-        command = [str(binaries() / "pg_isready"), "-q", "-d", self.dsn]
+        address = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", "postgres"]
+        command = [str(binaries() / "pg_isready"), "-q", *address]
         return subprocess.run(command, check=False, cwd="/").returncode == 0
 
     def _place(self) -> None:
@@ -129,6 +142,21 @@ def _unprivileged() -> list[str]:
     if os.geteuid() != 0:
         return []
     return ["setpriv", f"--reuid={_SYSTEM_USER}", f"--regid={_SYSTEM_USER}", "--clear-groups"]
+
+
+@contextmanager
+def _readable(password: str | None) -> Generator[str | None]:
+    """Put a password into a file that only the server's user can read, for as long as needed."""
+    if password is None:
+        yield None
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="hashyard-") as file:
+        file.write(password)
+        file.flush()
+        if os.geteuid() == 0:
+            user = pwd.getpwnam(_SYSTEM_USER)
+            os.chown(file.name, user.pw_uid, user.pw_gid)
+        yield file.name
 
 
 def _reachable(directory: Path) -> bool:

@@ -1,0 +1,179 @@
+"""The demo's content: made through the public API, as any client would make it.
+
+What is done is remembered step by step, so that an interrupted start goes on where it was.
+"""
+
+import csv
+import io
+import json
+import subprocess
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from launcher.api import Api, RefusedError
+from launcher.installation import DATABASE, PEOPLE, READER, Installation, email, write_private
+from launcher.programs import fleet_command
+
+_OPERATOR = "Fjordheim Hosting"
+_CLIENT = "Aurora Mining"
+_WATTS_PER_MACHINE = 4_000
+_CLIENTS_SHARE = 3  # every third rack is the client's
+
+
+class DemoNotSeededError(Exception):
+    """The demo's content could not be made."""
+
+
+def seed(installation: Installation) -> None:
+    """Make what is missing and write `demo.json`."""
+    done = _read(installation.directory)
+    if done.get("miners") == installation.fleet and (installation.directory / "demo.json").exists():
+        return
+    secrets = installation.secrets()
+    try:
+        with _api(installation, "admin") as admin:
+            _organisations(admin, done, secrets)
+            _remember(installation, done)
+        with _api(installation, "owner") as owner:
+            _site(owner, done, installation)
+            _remember(installation, done)
+            _miners(owner, done, installation)
+            _remember(installation, done)
+            _api_key(owner, done)
+            _remember(installation, done)
+    except (RefusedError, httpx.HTTPError) as error:
+        raise DemoNotSeededError(f"The demo could not be set up. {error}") from error
+    write_private(installation.directory / "demo.json", _demo(installation, done))
+
+
+def registered(directory: Path) -> int:
+    """Return how many machines an installation has registered."""
+    return int(_read(directory).get("miners", 0))
+
+
+def _api(installation: Installation, person: str) -> Api:
+    password = installation.secrets()[f"{person}_password"]
+    return Api(installation.gateway_url, email(person), password)
+
+
+def _organisations(admin: Api, done: dict[str, Any], secrets: dict[str, str]) -> None:
+    """An operator, its client, and a login for each role."""
+    operator = _organisation(admin, _OPERATOR, kind="operator")
+    client = _organisation(admin, _CLIENT, kind="client", parent_id=operator)
+    done |= {"organisation_id": operator, "client_id": client}
+    for person, home in {"owner": operator, "host": operator, "client": client}.items():
+        member = {
+            "email": email(person),
+            "role": person.capitalize(),
+            "password": secrets[f"{person}_password"],
+        }
+        try:
+            admin.post(f"/api/organisations/{home}/users", member)
+        except RefusedError as refusal:
+            if refusal.status != HTTPStatus.CONFLICT:  # there already: an earlier, broken start
+                raise
+
+
+def _organisation(admin: Api, name: str, **order: str) -> str:
+    present = admin.get("/api/organisations", page_size=200)["items"]
+    found = next((one["id"] for one in present if one["name"] == name), None)
+    return found or admin.post("/api/organisations", {"name": name, **order})["id"]
+
+
+def _site(owner: Api, done: dict[str, Any], installation: Installation) -> None:
+    """One site, and the password with which commands reach its WhatsMiners."""
+    capacity_mw = max(1.0, installation.fleet * _WATTS_PER_MACHINE / 1e6)
+    present = owner.get("/api/hosting/sites", page_size=200)["items"]
+    if present:
+        done["site_id"] = present[0]["id"]
+        if present[0]["capacity_mw"] < capacity_mw:
+            owner.call(
+                "PATCH", f"/api/hosting/sites/{done['site_id']}", json={"capacity_mw": capacity_mw}
+            )
+    else:
+        site = {
+            "name": "Fjordheim",
+            "location": "Hordaland, Norway (simulated)",
+            "timezone": "Europe/Oslo",
+            "capacity_mw": capacity_mw,
+            "allowed_cidrs": ["127.64.0.0/10"],
+        }
+        done["site_id"] = owner.post("/api/hosting/sites", site)["id"]
+    owner.call(
+        "PUT",
+        f"/api/hosting/sites/{done['site_id']}/credentials/whatsminer",
+        json={"password": "simulated"},
+    )
+
+
+def _miners(owner: Api, done: dict[str, Any], installation: Installation) -> None:
+    """Import the machines that are not registered yet, approved."""
+    present = int(done.get("miners", 0))
+    rows = inventory(installation)[present:]
+    if not rows:
+        return
+    for row in rows:
+        if _rack_number(row["rack"]) % _CLIENTS_SHARE == 0:
+            row["client_id"] = done["client_id"]
+    sheet = io.StringIO()
+    writer = csv.DictWriter(
+        sheet, [*rows[0], "client_id"] if "client_id" not in rows[0] else [*rows[0]]
+    )
+    writer.writeheader()
+    writer.writerows(rows)
+    done["report"] = owner.call(
+        "POST",
+        "/api/hosting/miners/import",
+        params={"site_id": done["site_id"], "approve": "true"},
+        content=sheet.getvalue(),
+        headers={"Content-Type": "text/csv"},
+    )
+    done["miners"] = installation.fleet
+
+
+def inventory(installation: Installation) -> list[dict[str, str]]:
+    """Ask the simulated world for the sheet that its site would import."""
+    done = subprocess.run(
+        fleet_command(installation, "inventory"), check=True, capture_output=True, text=True
+    )
+    return list(csv.DictReader(io.StringIO(done.stdout)))
+
+
+def _rack_number(name: str) -> int:
+    return int("".join(filter(str.isdigit, name)) or 0)
+
+
+def _api_key(owner: Api, done: dict[str, Any]) -> None:
+    if "telemetry_key" not in done:
+        order = {"name": "Demo telemetry", "scopes": ["telemetry:api"]}
+        done["telemetry_key"] = owner.post("/api/api-keys", order)["key"]
+
+
+def _demo(installation: Installation, done: dict[str, Any]) -> dict[str, Any]:
+    secrets = installation.secrets()
+    servers = installation.infrastructure
+    return {
+        "gateway_url": installation.gateway_url,
+        "users": {
+            person: {"email": email(person), "password": secrets[f"{person}_password"]}
+            for person in PEOPLE
+        },
+        "api_keys": {"telemetry": done["telemetry_key"]},
+        "organisation_id": done["organisation_id"],
+        "site_id": done["site_id"],
+        "kafka_bootstrap": servers.kafka.bootstrap,
+        "postgres_dsn": servers.postgres.dsn_of(READER, secrets[f"{READER}_password"], DATABASE),
+        "redis_url": servers.redis.url,
+    }
+
+
+def _read(directory: Path) -> dict[str, Any]:
+    path = directory / "seed.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _remember(installation: Installation, done: dict[str, Any]) -> None:
+    write_private(installation.directory / "seed.json", done)
