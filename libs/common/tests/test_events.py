@@ -3,12 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import func, select, text
 
+from common.app import Service
+from common.cli import dead_letters
+from common.dead_letters import open_letters
 from common.ids import new_id
+from common.runtime import Runtime
 
 
 async def eventually(check: Callable[[], Awaitable[bool]], timeout_s: float = 30) -> None:
@@ -75,3 +80,30 @@ async def test_the_way_from_request_to_effect(
                 return await session.scalar(query) == len(names)
 
         await eventually(all_copied)
+
+
+async def test_a_dead_letter_can_be_redriven_once_the_cause_is_gone(
+    deliver: Any,
+    runtime: Runtime,
+    service: Service,
+    settings: Any,
+    tenant_session: Any,
+    things: Any,
+    organisation: UUID,
+) -> None:
+    taken = f"thing {new_id()}"
+    async with tenant_session() as session:
+        blocker = things(name=f"copy of {taken}", price_usd=0, organisation_id=organisation)
+        session.add(blocker)
+    await deliver("sample.thing.made.v1", {"thing_id": str(new_id()), "name": taken})
+    async with tenant_session() as session:
+        letter_id = await session.scalar(text("SELECT id FROM sample.dead_letter"))
+    assert await dead_letters(service, settings, "redrive", [letter_id]) == 1
+    async with tenant_session() as session:
+        await session.delete(await session.merge(blocker))
+    assert await dead_letters(service, settings, "redrive", [letter_id]) == 0
+    async with tenant_session() as session:
+        assert await session.scalar(select(func.count()).select_from(things)) == 1
+        rows = await session.execute(text("SELECT resolution FROM sample.dead_letter"))
+        assert rows.scalars().all() == ["redriven"]
+    assert await open_letters(runtime, [letter_id]) == []

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Generator, Sequence
 from typing import Any
+from uuid import UUID
 
 import uvicorn
 import uvloop
@@ -15,8 +16,11 @@ from starlette.types import ASGIApp
 
 from common.app import Service, service_app
 from common.background import Role, running
+from common.consumer import Dispatcher
+from common.dead_letters import discard, open_letters, redrive
 from common.log import configure
 from common.ops import ops_app
+from common.runtime import Runtime
 from common.settings import ServiceSettings
 
 
@@ -29,6 +33,9 @@ def parser(service: Service) -> argparse.ArgumentParser:
     commands.add_parser("migrate", help="bring the schema to head")
     revision = commands.add_parser("revision", help="write a migration from the models")
     revision.add_argument("message")
+    letters = commands.add_parser("dead-letters", help="events that could not be handled")
+    letters.add_argument("action", choices=["list", "redrive", "discard"])
+    letters.add_argument("ids", nargs="*", type=UUID, help="ids; none means all")
     return made
 
 
@@ -41,6 +48,8 @@ def main(service: Service, arguments: Sequence[str] | None = None) -> None:
         gc.freeze()
         uvloop.run(serve(service, settings, chosen.role))
         return
+    if chosen.command == "dead-letters":
+        sys.exit(asyncio.run(dead_letters(service, settings, chosen.action, chosen.ids)))
     if settings.owner_database_url is None:
         sys.exit(f"{service.name.upper()}_OWNER_DATABASE_URL is not set")
     from common import migrations  # noqa: PLC0415  (Alembic costs half a second at import)
@@ -65,6 +74,34 @@ async def serve(service: Service, settings: ServiceSettings, role: Role) -> None
             server(app, settings.host, settings.port),
         ]
     )
+
+
+async def dead_letters(
+    service: Service, settings: ServiceSettings, action: str, ids: Sequence[UUID]
+) -> int:
+    """List, redrive or discard dead letters; return how many could not be redriven."""
+    runtime = Runtime(service.name, settings)
+    dispatcher = Dispatcher(runtime, service.reactions)
+    failed = 0
+    try:
+        for letter in await open_letters(runtime, ids):
+            outcome = letter.error
+            if action == "discard":
+                await discard(runtime, letter)
+                outcome = "discarded"
+            elif action == "redrive":
+                try:
+                    await redrive(runtime, dispatcher, letter)
+                    outcome = "redriven"
+                except Exception as error:  # noqa: BLE001  (each letter for itself)
+                    failed += 1
+                    outcome = f"still failing: {error!r}"
+            sys.stdout.write(
+                f"{letter.id}  {letter.died_at:%F %T}  {letter.message.type}  {outcome}\n"
+            )
+    finally:
+        await runtime.close()
+    return min(failed, 1)
 
 
 class _Server(uvicorn.Server):

@@ -158,7 +158,7 @@ class Dispatcher:
             fresh = await self._claim(session, batch)
             for message in batch:
                 if message.event_id in fresh:
-                    await self._handle(session, message)
+                    await self.handle(session, message)
         for message in batch:
             result = "done" if message.event_id in fresh else "duplicate"
             metrics.handled.labels(message.type, result).inc()
@@ -176,7 +176,8 @@ class Dispatcher:
         )
         return set(result.scalars())
 
-    async def _handle(self, session: AsyncSession, message: Message) -> None:
+    async def handle(self, session: AsyncSession, message: Message) -> None:
+        """Run the handlers of one message in the given transaction."""
         correlation = correlation_id.set(message.correlation_id)
         causation = causation_id.set(str(message.event_id))
         try:

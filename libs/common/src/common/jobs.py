@@ -298,23 +298,19 @@ def jobs_router(area: str, table: type[JobColumns]) -> APIRouter:
     router = APIRouter(prefix=f"/api/{area}/jobs", tags=["jobs"])
 
     @router.get("")
-    async def list_jobs(  # pyright: ignore[reportUnusedFunction]  (registered by its decorator)
-        page: PageQuery, session: Session, _: AnyPrincipal
-    ) -> Page[JobStatus]:
+    async def list_jobs(page: PageQuery, session: Session, _: AnyPrincipal) -> Page[JobStatus]:
         """List this organisation's jobs, newest first."""
         rows, total = await paged(session, select(table).order_by(table.id.desc()), page)
         items = [_status(row) for row in rows]
         return Page[JobStatus].model_validate(page_of(items, total, page))
 
     @router.get("/{job_id}", responses=problems(NotFound))
-    async def get_job(  # pyright: ignore[reportUnusedFunction]
-        job_id: UUID, session: Session, _: AnyPrincipal
-    ) -> JobStatus:
+    async def get_job(job_id: UUID, session: Session, _: AnyPrincipal) -> JobStatus:
         """Return a job: state queued, running, done or failed; percent 0 to 100."""
         return _status(await _find(session, table, job_id))
 
     @router.get("/{job_id}/stream", response_class=EventSourceResponse)
-    async def stream_job(  # pyright: ignore[reportUnusedFunction]
+    async def stream_job(
         job_id: UUID, runtime: RuntimeDep, caller: AnyPrincipal
     ) -> EventSourceResponse:
         """Stream a job's progress as server-sent events until it ends."""
