@@ -8,11 +8,9 @@ from uuid import UUID
 from sqlalchemy import (
     ARRAY,
     Boolean,
-    Cast,
     DateTime,
     Float,
     Uuid,
-    bindparam,
     cast,
     func,
     insert,
@@ -23,7 +21,6 @@ from sqlalchemy import (
 from sqlalchemy import update as sql_update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.types import TypeEngine
 
 from common.ids import new_id
 from hosting.curtailment.events import (
@@ -58,13 +55,19 @@ async def take(
     chosen = sorted(chosen, key=lambda candidate: candidate.miner_id)
     command_ids = _commands([candidate.miner_id for candidate in chosen])
     ordered = ordered_at is not None
-    rows = func.unnest(
-        _array("miners", Uuid()),
-        _array("commands", Uuid()),
-        _array("power", Float()),
-        _array("hashrate", Float()),
-        _array("estimated", Boolean()),
-    ).table_valued("miner_id", "command_id", "power_w", "hashrate_ths", "estimated", name="chosen")
+    rows = (
+        func.unnest(
+            literal(list(command_ids), ARRAY(Uuid)),
+            literal(list(command_ids.values()), ARRAY(Uuid)),
+            literal([candidate.power_w for candidate in chosen], ARRAY(Float)),
+            literal([candidate.hashrate_ths for candidate in chosen], ARRAY(Float)),
+            literal([candidate.power_estimated for candidate in chosen], ARRAY(Boolean)),
+        )
+        .table_valued(
+            "miner_id", "command_id", "power_w", "hashrate_ths", "estimated", name="chosen"
+        )
+        .render_derived()
+    )
     columns: dict[str, Any] = {
         "organisation_id": literal(plan.organisation_id),
         "plan_id": literal(plan.id),
@@ -84,14 +87,7 @@ async def take(
         await session.execute(
             insert(CurtailmentTarget).from_select(
                 list(columns), select(*columns.values()), include_defaults=False
-            ),
-            {
-                "miners": list(command_ids),
-                "commands": list(command_ids.values()),
-                "power": [candidate.power_w for candidate in chosen],
-                "hashrate": [candidate.hashrate_ths for candidate in chosen],
-                "estimated": [candidate.power_estimated for candidate in chosen],
-            },
+            )
         )
     except IntegrityError as error:
         if ONE_PLAN_PER_MINER in str(error.orig):
@@ -192,10 +188,6 @@ def wake_patience() -> timedelta:
     return timedelta(seconds=curtailment_settings().wake_patience_s)
 
 
-def _array(name: str, kind: TypeEngine[Any]) -> Cast[Any]:
-    return cast(bindparam(name), ARRAY(kind))
-
-
 def _commands(miner_ids: Sequence[UUID]) -> dict[UUID, UUID]:
     return {miner_id: new_id() for miner_id in miner_ids}
 
@@ -207,8 +199,13 @@ async def _set_orders(
     column: Literal["stop_command_id", "restore_command_id"],
     values: dict[str, Any],
 ) -> None:
-    orders = func.unnest(_array("miners", Uuid()), _array("commands", Uuid())).table_valued(
-        "miner_id", "command_id", name="orders"
+    orders = (
+        func.unnest(
+            literal(list(command_ids), ARRAY(Uuid)),
+            literal(list(command_ids.values()), ARRAY(Uuid)),
+        )
+        .table_valued("miner_id", "command_id", name="orders")
+        .render_derived()
     )
     await session.execute(
         sql_update(CurtailmentTarget)
@@ -216,8 +213,7 @@ async def _set_orders(
             CurtailmentTarget.plan_id == plan_id, CurtailmentTarget.miner_id == orders.c.miner_id
         )
         .values({**values, column: orders.c.command_id})
-        .execution_options(synchronize_session=False),
-        {"miners": list(command_ids), "commands": list(command_ids.values())},
+        .execution_options(synchronize_session=False)
     )
 
 

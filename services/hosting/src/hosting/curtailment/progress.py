@@ -1,6 +1,6 @@
 """Answers from the field: targets move in bulk, and the plan with them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,8 @@ from sqlalchemy import (
     Float,
     Text,
     Uuid,
-    bindparam,
-    cast,
     func,
+    literal,
     select,
     update,
 )
@@ -203,20 +202,26 @@ async def _rows(session: AsyncSession, plan_id: UUID, miner_ids: set[UUID]) -> d
     return {row.miner_id: Row(*row) for row in rows}
 
 
-async def _write(session: AsyncSession, plan_id: UUID, targets: Iterable[Row]) -> None:
-    targets = list(targets)
-    kinds = {"miner_id": Uuid(), **_WRITTEN}
-    changes = func.unnest(
-        *(cast(bindparam(f"all_{name}"), ARRAY(kind)) for name, kind in kinds.items())
-    ).table_valued(*kinds, name="changes")
+async def _write(session: AsyncSession, plan_id: UUID, targets: Collection[Row]) -> None:
+    kinds: dict[str, TypeEngine[Any]] = {"miner_id": Uuid(), **_WRITTEN}
+    columns = [[getattr(target, name) for target in targets] for name in kinds]
+    changes = (
+        func.unnest(
+            *(
+                literal(column, ARRAY(kind))
+                for column, kind in zip(columns, kinds.values(), strict=True)
+            )
+        )
+        .table_valued(*kinds, name="changes")
+        .render_derived()
+    )
     await session.execute(
         update(CurtailmentTarget)
         .where(
             CurtailmentTarget.plan_id == plan_id, CurtailmentTarget.miner_id == changes.c.miner_id
         )
         .values({name: changes.c[name] for name in _WRITTEN})
-        .execution_options(synchronize_session=False),
-        {f"all_{name}": [getattr(target, name) for target in targets] for name in kinds},
+        .execution_options(synchronize_session=False)
     )
 
 
