@@ -6,19 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from telemetry.domain.reading import Identity
+from telemetry.domain.reading import Family, Identity
 
 IDENTITY_MAX_AGE_S = 6 * 3600.0
 JOIN_MAX_AGE_S = 24 * 3600.0
-
-
-class Family(StrEnum):
-    """A kind of firmware that is polled and commanded in one way."""
-
-    LUXOS = "luxos"
-    WHATSMINER = "whatsminer"
-    ANTMINER = "antminer"
-    GENERIC = "generic"
+NEVER = float("-inf")
+NOBODY = Identity()
 
 
 class Action(StrEnum):
@@ -60,11 +53,12 @@ class Capabilities:
     more questions, so it need not survive a restart.
     """
 
+    learned_from: tuple[str, int, str | None] | None = None
     family: Family | None = None
     joins: bool | None = None
-    joins_learned_at: float = 0.0
-    identity: Identity | None = None
-    identity_learned_at: float = 0.0
+    joins_learned_at: float = NEVER
+    identity: Identity = NOBODY
+    identity_learned_at: float = NEVER
     mining_uptime_s: int | None = None
 
 
@@ -74,6 +68,18 @@ class CommandResult:
 
     state: CommandState
     detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PollPlan:
+    """The reports that make a reading of one family's miner.
+
+    Those for the identity are asked for seldom, some of them on a connection of their own.
+    """
+
+    every_time: tuple[str, ...]
+    for_identity: tuple[str, ...] = ("version",)
+    for_identity_alone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

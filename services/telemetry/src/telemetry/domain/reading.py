@@ -43,6 +43,15 @@ _ANSWERED = _WITH_VALUES | {
 }
 
 
+class Family(StrEnum):
+    """A kind of firmware that is polled and commanded in one way."""
+
+    LUXOS = "luxos"
+    WHATSMINER = "whatsminer"
+    ANTMINER = "antminer"
+    GENERIC = "generic"
+
+
 class Flag(StrEnum):
     """What was odd about a reading. The first group are the repair rules."""
 
@@ -70,7 +79,7 @@ class Flag(StrEnum):
     GENERIC_MAPPING = "generic_mapping"
     FIRMWARE_MISMATCH = "firmware_mismatch"
     IDENTITY_CHANGED = "identity_changed"
-    RESTARTED = "restarted"
+    COUNTER_WENT_BACK = "counter_went_back"
 
 
 @dataclass(frozen=True, slots=True)
