@@ -6,7 +6,7 @@ import numpy as np
 
 from intelligence.domain.shedding import Flags, Fleet, Floats, Integers
 
-MAX_CLASSES = 640
+MAX_CLASSES = 320
 FEWEST_PER_GROUP = 6
 
 
@@ -14,6 +14,7 @@ FEWEST_PER_GROUP = 6
 class Classes:
     """Machines of one group with nearly the same loss per watt, represented by their means."""
 
+    exact: bool  # each class is one kind of machine, not a range of them
     of_machine: Integers
     size: Integers
     group: Integers
@@ -30,13 +31,15 @@ def classify(fleet: Fleet) -> Classes:
     order = np.lexsort((fleet.power_w, fleet.loss_per_watt, fleet.group))
     group = fleet.group[order]
     exact = _runs(group, fleet.loss[order], fleet.power_w[order])
-    label = exact if exact[-1] < MAX_CLASSES else _quantiles(group)
+    is_exact = bool(exact[-1] < MAX_CLASSES)
+    label = exact if is_exact else _quantiles(group)
     of_machine = np.empty_like(label)
     of_machine[order] = label
     size = np.bincount(of_machine)
     class_group = np.empty_like(size)
     class_group[of_machine] = fleet.group
     return Classes(
+        exact=is_exact,
         of_machine=of_machine,
         size=size,
         group=class_group,
