@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from launcher import checks, console, database, infra, reload, suite
+from launcher import checks, console, contracts, database, infra, reload, suite
 from launcher.installation import SERVICES, load
 from launcher.kafka import TamperedJarsError, fetch_jars
-from launcher.paths import LOCAL
+from launcher.paths import LOCAL, ROOT
 from launcher.ports import PortTakenError
 from launcher.processes import NotReadyError
 from launcher.programs import service_program
@@ -135,6 +135,19 @@ def fetch() -> None:
 def check() -> None:
     """Run every check that needs no test."""
     raise typer.Exit(not checks.check())
+
+
+@app.command("contracts")
+def write_contracts(*, check: bool = False) -> None:
+    """Write contracts/ from the live code, or say which files are not up to date."""
+    if check:
+        files = contracts.stale(contracts.contracts())
+        print("\n".join(f"{path.relative_to(ROOT)} is not up to date" for path in files))
+        if files:
+            print("Run `make contracts` and commit what it writes.")
+        raise typer.Exit(bool(files))
+    for path in contracts.write():
+        print(path.relative_to(ROOT))
 
 
 @app.command("test")

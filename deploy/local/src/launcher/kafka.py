@@ -77,7 +77,9 @@ class Kafka:
             "log.index.size.max.bytes": str(1024 * 1024),
             "num.network.threads": "2",
             "num.io.threads": "4",
-            "controlled.shutdown.enable": "false",
+            # A broker that was killed is let in again when its old session ends; 9 s by default.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
         }
         return "".join(f"{name}={value}\n" for name, value in settings.items())
 

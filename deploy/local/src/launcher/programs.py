@@ -35,8 +35,9 @@ def fleet_program(installation: Installation) -> Program:
     return Program(
         name=FLEET,
         command=[*command, *installation.fleet_options],
-        is_ready=lambda: _listens("127.0.0.1", control)
-        and _listens(installation.first_miner, MINER_PORT),
+        is_ready=lambda: (
+            _listens("127.0.0.1", control) and _listens(installation.first_miner, MINER_PORT)
+        ),
         environment={"PYTHONUNBUFFERED": "1"},
         stop_within_s=10.0,
     )
