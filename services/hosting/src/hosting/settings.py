@@ -2,10 +2,13 @@
 
 import base64
 import binascii
+from typing import Annotated, cast
 
+from fastapi import Depends
 from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from common.runtime import RuntimeDep
 from common.settings import ServiceSettings
 
 
@@ -42,3 +45,11 @@ class Settings(ServiceSettings):
             msg = f"DEVICE_CREDENTIAL_KEY holds {size} bytes; AES-256 needs 32"
             raise ValueError(msg)
         return key
+
+
+def _settings(runtime: RuntimeDep) -> Settings:
+    return cast("Settings", runtime.settings)
+
+
+SettingsDep = Annotated[Settings, Depends(_settings)]
+"""The settings of the running service, for a route."""

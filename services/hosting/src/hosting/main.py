@@ -1,0 +1,34 @@
+"""The hosting service: sites, machines and curtailment plans."""
+
+from fastapi import FastAPI
+
+from common.app import Service, service_app
+from hosting.db import Base
+from hosting.incidents.events import IncidentClosed, IncidentOpened
+from hosting.incidents.ledger import announce_incidents
+from hosting.miners import reactions as miner_reactions
+from hosting.miners import routes as miners
+from hosting.miners.events import CommandOrdered, MinerChanged, MinerRegistered
+from hosting.settings import Settings
+from hosting.sites import routes as sites
+from hosting.sites.events import SiteChanged
+from hosting.trail import routes as trail
+
+SERVICE = Service(
+    name="hosting",
+    package_file=__file__,
+    title="Hosting",
+    settings=Settings,
+    metadata=Base.metadata,
+    routers=[sites.router, miners.router, miners.aliases, trail.router],
+    events=[
+        SiteChanged, MinerRegistered, MinerChanged, CommandOrdered, IncidentOpened, IncidentClosed,
+    ],
+    reactions=[miner_reactions.reactions],
+    background=[announce_incidents],
+)  # fmt: skip
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the application, without its background work."""
+    return service_app(SERVICE, settings)
