@@ -1,0 +1,1 @@
+"""Polls every miner, stores what it says, carries out commands."""

@@ -1,0 +1,8 @@
+"""Who may call: a route names one of these as a parameter."""
+
+from typing import Annotated
+
+from common.auth import Principal, with_scope
+
+TelemetryReader = Annotated[Principal, with_scope("telemetry:read")]
+TelemetryApiKey = Annotated[Principal, with_scope("telemetry:api")]

@@ -1,0 +1,33 @@
+"""The telemetry service: polls every miner, stores what it says, carries out commands."""
+
+from fastapi import FastAPI
+
+from common.app import Service, service_app
+from telemetry.alerts import routes as alerts
+from telemetry.alerts.events import AlertCleared, AlertFired
+from telemetry.commands import reactions as command_reactions
+from telemetry.commands import routes as commands
+from telemetry.commands.events import CommandProgressed
+from telemetry.db import Base
+from telemetry.fleet import reactions as fleet
+from telemetry.samples import routes as samples
+from telemetry.samples.events import CameOnline, WentOffline
+from telemetry.settings import Settings
+from telemetry.worker import collect
+
+SERVICE = Service(
+    name="telemetry",
+    package_file=__file__,
+    title="Telemetry",
+    settings=Settings,
+    metadata=Base.metadata,
+    routers=[samples.router, alerts.router, commands.router],
+    events=[WentOffline, CameOnline, AlertFired, AlertCleared, CommandProgressed],
+    reactions=[fleet.reactions, command_reactions.reactions],
+    background=[collect],
+)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the application, without its background work."""
+    return service_app(SERVICE, settings)
