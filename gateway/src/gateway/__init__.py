@@ -1,0 +1,1 @@
+"""Identity, routing and limits in front of every service."""

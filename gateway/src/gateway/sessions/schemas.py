@@ -1,0 +1,39 @@
+"""Request and response bodies of logging in."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from gateway.users.schemas import Email
+
+
+class Credentials(BaseModel):
+    """Who wants to log in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: Email
+    password: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class RefreshOrder(BaseModel):
+    """A program's refresh token; a browser sends its cookie instead."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class TokenPair(BaseModel):
+    """Tokens for a program."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    token_type: Literal["Bearer"]
+
+
+class BrowserSession(BaseModel):
+    """A browser's session was begun or prolonged; the tokens are in its cookies."""
+
+    expires_in: int
