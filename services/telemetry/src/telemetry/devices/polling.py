@@ -174,9 +174,17 @@ def _concluded(
 def _remembered(
     reading: Reading, answers: Answers, family: Family, known: Capabilities, now: float
 ) -> Capabilities:
-    learned_at = known.identity_learned_at
-    if "version" in answers.parts or "version" in answers.refused:
-        learned_at = now
+    learned_at, identity = known.identity_learned_at, known.identity
+    asked = "version" in answers.parts or "version" in answers.refused
+    if asked or reading.mac != identity.mac:
+        learned_at = now if asked else learned_at
+        identity = Identity(
+            firmware=reading.firmware,
+            model=reading.model,
+            mac=reading.mac,
+            serial=reading.serial,
+            chips=reading.chips,
+        )
     uptime_s, before_s = reading.mining_uptime_s, known.mining_uptime_s
     if uptime_s is not None and before_s is not None and uptime_s < before_s:
         learned_at = NEVER  # it restarted: perhaps with other firmware, perhaps it is another
@@ -185,13 +193,7 @@ def _remembered(
         family=family,
         joins=known.joins,
         joins_learned_at=known.joins_learned_at,
-        identity=Identity(
-            firmware=reading.firmware,
-            model=reading.model,
-            mac=reading.mac,
-            serial=reading.serial,
-            chips=reading.chips,
-        ),
+        identity=identity,
         identity_learned_at=learned_at,
         mining_uptime_s=uptime_s,
     )

@@ -179,6 +179,8 @@ HARDWARE: Mapping[Family, Callable[[Answers, Flags, Identity], Hardware]] = {
 
 def identity_of(family: Family, answers: Answers, known: Identity) -> Identity:
     """Return who the miner says it is, and what was known before where it says nothing."""
+    if known.model is not None and family not in _ALWAYS_NAMED and "version" not in answers.parts:
+        return known
     flags: Flags = set()  # an odd name is no reason to doubt the numbers
     version = answers.row("version", "VERSION")
     fresh = _IDENTITY[family](answers, version, flags)
@@ -241,6 +243,7 @@ def _generic_identity(answers: Answers, version: Row, flags: Flags) -> Identity:
     )
 
 
+_ALWAYS_NAMED = frozenset({Family.WHATSMINER})  # its summary has the MAC
 _IDENTITY: Mapping[Family, Callable[[Answers, Row, Flags], Identity]] = {
     Family.LUXOS: _luxos_identity,
     Family.WHATSMINER: _whatsminer_identity,

@@ -4,8 +4,9 @@ Each function takes what JSON gave, returns None for what the miner does not say
 where it says something that cannot be.
 """
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from telemetry.domain.reading import Flag
@@ -22,7 +23,6 @@ COLDEST_C = -40.0
 HOTTEST_C = 150.0
 FASTEST_FAN_RPM = 30_000
 
-_NOT_FINITE = frozenset({"nan", "inf", "infinity"})
 _WITH_UNIT = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*(?:[A-Za-z%°/]{1,6})?")
 _UNITS: Final = (("GHS", 1e3), ("MHS", 1e6), ("THS", 1.0), ("KHS", 1e9))
 _CREDENTIALS = re.compile(r"//[^/@]*@")
@@ -43,13 +43,20 @@ def number(value: object, flags: Flags) -> float | None:
 
 
 def _number_in(text: str, flags: Flags) -> float | None:
-    text = text.strip()
-    if not text:
+    try:
+        found = float(text)
+    except ValueError:
+        return _number_beside_its_unit(text, flags)
+    if math.isfinite(found):
+        return found
+    flags.add(Flag.NOT_FINITE)
+    return None
+
+
+def _number_beside_its_unit(text: str, flags: Flags) -> float | None:
+    if not text or text.isspace():
         return None
-    if text.lstrip("+-").lower() in _NOT_FINITE:
-        flags.add(Flag.NOT_FINITE)
-        return None
-    match = _WITH_UNIT.fullmatch(text) if len(text) < LONGEST_TEXT else None
+    match = _WITH_UNIT.fullmatch(text.strip()) if len(text) < LONGEST_TEXT else None
     if match is None:
         flags.add(Flag.WRONG_SHAPE)
         return None
@@ -80,9 +87,17 @@ def temperature(value: object, flags: Flags) -> float | None:
 
 def temperatures(value: object, flags: Flags) -> list[float]:
     """Read one temperature or several, which stock firmware writes as "78-50-69-70"."""
-    parts: Iterable[object] = (value,)
-    if type(value) is str and "-" in value.strip()[1:]:
+    parts: Sequence[object] = (value,)
+    if type(value) is str and "-" in value:
         parts = value.split("-")
+        try:
+            found = [float(part) for part in parts]
+        except ValueError:
+            found = []
+        if found and all(0 < c < HOTTEST_C for c in found):
+            return found  # as good as always; the rest is read part by part
+        if not value.rpartition("-")[0]:
+            parts = (value,)  # one temperature below zero
     return [c for part in parts if (c := temperature(part, flags)) is not None]
 
 
@@ -128,9 +143,9 @@ def rate(
 def _plausible(rate_ths: float, flags: Flags, nameplate_ths: float | None) -> float | None:
     ceiling = HIGHEST_RATE_THS if nameplate_ths is None else nameplate_ths * RATED_TIMES
     if 0 <= rate_ths <= ceiling:
-        return rate_ths
+        return round(rate_ths, 6)
     flags.add(Flag.IMPLAUSIBLE)
-    return rate_ths if 0 <= rate_ths < WORTHLESS_RATE_THS else None
+    return round(rate_ths, 6) if 0 <= rate_ths < WORTHLESS_RATE_THS else None
 
 
 def text(value: object, flags: Flags) -> str | None:

@@ -3,9 +3,14 @@
 import base64
 import binascii
 import hashlib
+import warnings
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from passlib.handlers.md5_crypt import md5_crypt
+
+with warnings.catch_warnings():
+    # libpass looks for the standard library's `crypt`, which warns of its own end.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from passlib.hash import md5_crypt  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]  # made at run time
 
 _BLOCK_BYTES = 16
 
@@ -20,7 +25,7 @@ def hash_part(secret: str, salt: str) -> str:
     Raises:
         ValueError: the miner sent a salt that md5crypt does not know.
     """
-    hashed = str(md5_crypt.using(salt=salt).hash(secret))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType, reportAbstractUsage]  # libpass has no types
+    hashed = str(md5_crypt.using(salt=salt).hash(secret))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]  # libpass has no types
     return hashed.rsplit("$", 1)[1]
 
 
