@@ -3,6 +3,10 @@
 from fastapi import FastAPI
 
 from common.app import Service, service_app
+from hosting.curtailment import reactions as curtailment_reactions
+from hosting.curtailment import routes as curtailment
+from hosting.curtailment import scheduler as curtailment_scheduler
+from hosting.curtailment.events import CurtailmentChanged, CurtailmentOrdered
 from hosting.db import Base
 from hosting.incidents.events import IncidentClosed, IncidentOpened
 from hosting.incidents.ledger import announce_incidents
@@ -20,12 +24,13 @@ SERVICE = Service(
     title="Hosting",
     settings=Settings,
     metadata=Base.metadata,
-    routers=[sites.router, miners.router, miners.aliases, trail.router],
+    routers=[sites.router, miners.router, miners.aliases, trail.router, curtailment.router],
     events=[
         SiteChanged, MinerRegistered, MinerChanged, CommandOrdered, IncidentOpened, IncidentClosed,
+        CurtailmentOrdered, CurtailmentChanged,
     ],
-    reactions=[miner_reactions.reactions],
-    background=[announce_incidents],
+    reactions=[miner_reactions.reactions, curtailment_reactions.reactions],
+    background=[announce_incidents, curtailment_scheduler.run],
 )  # fmt: skip
 
 

@@ -97,7 +97,7 @@ def test_a_failed_wake_is_tried_again_then_given_up() -> None:
         ("curtailed", "dispatching", True, None),
         ("curtailed", "dispatched", True, "stopping"),
         ("curtailed", "confirmed", True, "curtailed"),
-        ("curtailed", "unavailable", True, None),
+        ("curtailed", "unavailable", True, "stopping"),
         ("curtailed", "unavailable", False, "active"),
         ("active", "dispatched", True, "starting"),
         ("active", "resolved", False, "active"),

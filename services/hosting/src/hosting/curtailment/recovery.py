@@ -14,7 +14,9 @@ from hosting.domain.curtailment import RestorePace, moved
 from hosting.domain.curtailment_target import OUTSTANDING, SETTLED
 
 # The best earners per watt come back first.
-_EFFICIENCY = CurtailmentTarget.baseline_hashrate_ths / CurtailmentTarget.baseline_power_w
+_EFFICIENCY = CurtailmentTarget.baseline_hashrate_ths / func.nullif(
+    CurtailmentTarget.baseline_power_w, 0
+)
 
 
 async def begin(session: AsyncSession, plan: CurtailmentPlan, at: datetime) -> None:
@@ -44,7 +46,7 @@ async def step(session: AsyncSession, plan: CurtailmentPlan, at: datetime) -> No
                 CurtailmentTarget.restore_command_id.is_(None),
                 _unsettled(),
             )
-            .order_by(_EFFICIENCY.desc(), CurtailmentTarget.miner_id)
+            .order_by(_EFFICIENCY.desc().nulls_last(), CurtailmentTarget.miner_id)
             .limit(pace.batch_size)
         )
     ).all()

@@ -1,11 +1,19 @@
 """What goes in and out over HTTP."""
 
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
 
 from hosting.domain.curtailment import PlanStatus, PlanType
 from hosting.domain.curtailment_choice import SkipReason
@@ -13,7 +21,15 @@ from hosting.domain.curtailment_target import DesiredState, TargetState
 
 Megawatts = Annotated[Decimal, PlainSerializer(float, return_type=float)]
 Objective = Literal["hashrate", "profit"]
+_ABSURD_MW = 1_000_000
 MAX_DURATION_MINUTES = 7 * 24 * 60
+
+
+def _to_the_watt(megawatts: Decimal) -> Decimal:
+    """Round away from zero, so that a plan never promises less than was asked."""
+    if abs(megawatts) >= _ABSURD_MW:
+        return megawatts  # beyond any site; it is refused with the maximum
+    return megawatts.quantize(Decimal("0.000001"), ROUND_UP)
 
 
 class CurtailmentRequest(BaseModel):
@@ -23,7 +39,7 @@ class CurtailmentRequest(BaseModel):
 
     site_id: UUID
     # The bounds of the target are checked against the fleet, so that the answer names the maximum.
-    target_power_reduction_mw: Decimal = Field(
+    target_power_reduction_mw: Annotated[Decimal, AfterValidator(_to_the_watt)] = Field(
         allow_inf_nan=False, max_digits=30, examples=["6.0"], description="6 MW are 6,000,000 W."
     )
     strategy: Literal["performance_priority"] = "performance_priority"

@@ -133,7 +133,7 @@ class Standing:
     ends_at: datetime | None
     next_restore_at: datetime | None
     watched_at: datetime | None
-    machines_down: int
+    miners_affected: int
 
 
 def chore(plan: Standing, now: datetime, watch_every: timedelta) -> Chore | None:
@@ -151,7 +151,7 @@ def chore(plan: Standing, now: datetime, watch_every: timedelta) -> Chore | None
 
 
 def _has_an_end(plan: Standing) -> bool:
-    return plan.status == "executing" or plan.machines_down > 0
+    return plan.status == "executing" or plan.miners_affected > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ _STOPPING: Mapping[CommandState, TargetState] = {
 }
 _MINER_STATUS: Mapping[tuple[DesiredState, TargetState], MinerStatus] = {
     ("curtailed", "dispatched"): "stopping",
+    ("curtailed", "unavailable"): "stopping",  # it took the order, only the proof is missing
     ("curtailed", "confirmed"): "curtailed",
     ("active", "dispatched"): "starting",
     ("active", "resolved"): "active",
