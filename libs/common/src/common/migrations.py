@@ -112,7 +112,9 @@ def platform_policies(schema: str) -> None:
         tenant_policy(schema, table)
     op.execute(f"REVOKE UPDATE, DELETE ON {schema}.audit_event FROM {schema}_app, {schema}_worker")
     op.execute(f"REVOKE UPDATE, DELETE ON {schema}.outbox FROM {schema}_app")
-    op.execute(f"ALTER TABLE {schema}.outbox SET (fillfactor = 80)")
+    op.execute(
+        f"ALTER TABLE {schema}.outbox SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01)"
+    )
 
 
 def job_queue(schema: str) -> None:

@@ -1,7 +1,8 @@
 """The relay: committed outbox rows become Kafka records, in order, at least once.
 
 One process per service leads (a session-level advisory lock on its own connection). The leader
-reads a window in a short transaction, sends it with no transaction open, then marks it. A crash in
+reads a window, sends it with no transaction open, then marks it, each on the connection that holds
+the lock. A crash in
 between repeats the window; the consumers' inbox removes the repeats. Rows are never skipped by
 number: a lower id may commit later than a higher one.
 """
@@ -11,10 +12,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog import get_logger
 
 from common import metrics
@@ -24,9 +25,10 @@ from common.postgres import Connection, connect
 from common.runtime import Runtime
 
 log = get_logger()
-WINDOW = 500
+WINDOW = 1000
 _POLL_S = 0.25
 _LOCK = 7_201_312
+_NO_TRACE: dict[str, str] = {}
 _GIVE_UP = 5
 """Tries after which a row that the broker refuses is left to the operator (`last_error`)."""
 
@@ -40,6 +42,19 @@ class Relay:
         self._channel = f"{runtime.name}_outbox"
         self._wake = runtime.outbox_wake
         self._producer: Any = None
+        self._source = f"/{runtime.name}".encode()
+        outbox = f"{runtime.name}.outbox"
+        self._pending = (
+            "SELECT id, event_id, type, topic, key, organisation_id, version, data::text AS data, "  # noqa: S608
+            f"headers::text AS headers, occurred_at FROM {outbox} "
+            f"WHERE published_at IS NULL AND attempts < {_GIVE_UP} ORDER BY id LIMIT {WINDOW}"
+        )
+        self._mark_sent = (
+            f"UPDATE {outbox} SET published_at = clock_timestamp() WHERE id = ANY($1::bigint[])"  # noqa: S608
+        )
+        self._mark_refused = (
+            f"UPDATE {outbox} SET attempts = attempts + 1, last_error = $2 WHERE id = $1"  # noqa: S608
+        )
 
     async def run(self) -> None:
         """Lead when the lock is free, else pass wake-ups on to the leader. Never returns."""
@@ -74,36 +89,27 @@ class Relay:
         while True:
             _raise_if(lost)
             self._wake.clear()
-            if not await self._pass():
+            if not await self._pass(connection):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), timeout=_POLL_S)
 
     def _on_notify(self, *_: object) -> None:
         self._wake.set()
 
-    async def _pass(self) -> bool:
+    async def _pass(self, connection: Connection) -> bool:
         """Send one window; return whether there may be more."""
-        async with self._runtime.worker_engine.connect() as connection:
-            rows = await self._read(connection)
+        rows = await connection.fetch(self._pending)
         if not rows:
             metrics.outbox_oldest_age.set(0)
             return False
-        metrics.outbox_oldest_age.set((now() - rows[0].occurred_at).total_seconds())
+        metrics.outbox_oldest_age.set((now() - rows[0]["occurred_at"]).total_seconds())
         sent, refused = await self._send(rows)
-        async with self._runtime.worker_engine.begin() as connection:
-            await self._mark(connection, sent, refused)
+        if sent:
+            await connection.execute(self._mark_sent, sent)
+        for row_id, reason in refused.items():
+            await connection.execute(self._mark_refused, row_id, reason[:500])
         metrics.outbox_published.inc(len(sent))
         return len(rows) == WINDOW or bool(refused)
-
-    async def _read(self, connection: AsyncConnection) -> Sequence[Any]:
-        result = await connection.execute(
-            text(
-                f"SELECT id, event_id, type, topic, key, organisation_id, version, "  # noqa: S608
-                f"data::text AS data, headers, occurred_at FROM {self._schema}.outbox "
-                f"WHERE published_at IS NULL AND attempts < {_GIVE_UP} ORDER BY id LIMIT {WINDOW}"
-            )
-        )
-        return result.all()
 
     async def _send(self, rows: Sequence[Any]) -> tuple[list[int], dict[int, str]]:
         """Send a window from this one coroutine; return ids sent, and refused with the reason."""
@@ -114,15 +120,15 @@ class Relay:
         for row in rows:
             try:
                 future = await producer.send(
-                    prefixed(prefix, row.topic),
-                    value=row.data.encode() if row.data is not None else None,
-                    key=row.key.encode(),
+                    prefixed(prefix, row["topic"]),
+                    value=row["data"].encode() if row["data"] is not None else None,
+                    key=row["key"].encode(),
                     headers=self._headers(row),
                 )
             except MessageSizeTooLargeError as error:
-                refused[row.id] = str(error)
+                refused[row["id"]] = str(error)
             else:
-                futures.append((row.id, future))
+                futures.append((row["id"], future))
         if futures:
             await asyncio.wait([future for _, future in futures])
         sent: list[int] = []
@@ -139,41 +145,23 @@ class Relay:
         return sent, refused
 
     def _headers(self, row: Any) -> list[tuple[str, bytes]]:
-        headers = {
-            "ce_specversion": "1.0",
-            "ce_id": str(row.event_id),
-            "ce_source": f"/{self._schema}",
-            "ce_type": row.type,
-            "ce_subject": row.key,
-            "ce_time": row.occurred_at.isoformat(),
-            "ce_partitionkey": row.key,
-            "ce_sequence": str(row.version),
-            "ce_tenant": str(row.organisation_id),
-            "ce_correlationid": row.headers.get("correlation_id", ""),
-            "ce_causationid": row.headers.get("causation_id", ""),
-            "content-type": "application/json",
-        }
-        return [(name, value.encode()) for name, value in headers.items()]
-
-    async def _mark(
-        self, connection: AsyncConnection, sent: list[int], refused: dict[int, str]
-    ) -> None:
-        if sent:
-            await connection.execute(
-                text(
-                    f"UPDATE {self._schema}.outbox SET published_at = clock_timestamp() "  # noqa: S608
-                    "WHERE id = ANY(:ids)"
-                ),
-                {"ids": sent},
-            )
-        for row_id, reason in refused.items():
-            await connection.execute(
-                text(
-                    f"UPDATE {self._schema}.outbox SET attempts = attempts + 1, "  # noqa: S608
-                    "last_error = :reason WHERE id = :id"
-                ),
-                {"id": row_id, "reason": reason[:500]},
-            )
+        """Return the CloudEvents attributes (binary mode); written out, as this is the hot path."""
+        key = row["key"].encode()
+        trace = _NO_TRACE if row["headers"] == "{}" else orjson.loads(row["headers"])
+        return [
+            ("ce_specversion", b"1.0"),
+            ("ce_id", str(row["event_id"]).encode()),
+            ("ce_source", self._source),
+            ("ce_type", row["type"].encode()),
+            ("ce_subject", key),
+            ("ce_time", row["occurred_at"].isoformat().encode()),
+            ("ce_partitionkey", key),
+            ("ce_sequence", b"%d" % row["version"]),
+            ("ce_tenant", str(row["organisation_id"]).encode()),
+            ("ce_correlationid", trace.get("correlation_id", "").encode()),
+            ("ce_causationid", trace.get("causation_id", "").encode()),
+            ("content-type", b"application/json"),
+        ]
 
     async def _new_producer(self) -> AIOKafkaProducer:
         producer = make_producer(self._runtime.settings)
