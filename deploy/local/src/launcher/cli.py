@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from launcher import checks, console, contracts, database, infra, reload, suite
+from launcher import checks, console, contracts, database, fresh, infra, reload, suite
 from launcher.installation import SERVICES, load
 from launcher.kafka import TamperedJarsError, fetch_jars
 from launcher.paths import LOCAL, ROOT
@@ -41,6 +41,7 @@ def _said_plainly() -> Generator[None]:
         StackError,
         DemoNotSeededError,
         TamperedJarsError,
+        fresh.NotPossibleError,
         LookupError,
     ) as error:
         print(f"\n{error}", file=sys.stderr)
@@ -155,6 +156,14 @@ def run_tests(part: str | None = None, keyword: str | None = None, *, long: bool
     """Run the suite, or a part of it."""
     with _said_plainly():
         passed = suite.run(part, keyword, long=long)
+    raise typer.Exit(not passed)
+
+
+@app.command("test-fresh")
+def run_fresh(who: Annotated[str | None, typer.Argument()] = None) -> None:
+    """Run .ci/run in a bare Debian chroot, as `root`, as `sudo` user, or as both."""
+    with _said_plainly():
+        passed = fresh.run(who)
     raise typer.Exit(not passed)
 
 
