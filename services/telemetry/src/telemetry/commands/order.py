@@ -56,7 +56,8 @@ _CLAIM = text(
     "SELECT id FROM telemetry.command WHERE finished_at IS NULL "
     "AND partition = ANY(:partitions) AND id <> ALL(:mine) AND (state = 'pending' "
     "OR (state = 'sending' AND claimed_at < clock_timestamp() - "
-    "CASE WHEN claimed_by = :worker THEN :lease ELSE :foreign_lease END * interval '1 second')) "
+    "CASE WHEN claimed_by = :worker THEN CAST(:lease AS float8) "
+    "ELSE CAST(:foreign_lease AS float8) END * interval '1 second')) "
     "ORDER BY created_at, id LIMIT :limit FOR UPDATE SKIP LOCKED) "
     f"RETURNING {_COLUMNS}"
 )
