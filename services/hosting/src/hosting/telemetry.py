@@ -42,6 +42,12 @@ class Reading:
     power_estimated: bool
     sampled_at: datetime | None
     firmware: str | None
+    is_mining: bool | None
+
+    @property
+    def hashes(self) -> bool:
+        """Whether the machine was seen at work."""
+        return bool(self.hashrate_ths) and self.is_mining is not False
 
 
 async def fleet(
@@ -79,6 +85,7 @@ def readings(columns: Mapping[str, list[Any]]) -> dict[UUID, Reading]:
         _column(columns.get("power_estimated"), height),
         _sampled(_column(columns.get("sampled_at"), height)),
         _column(columns.get("firmware"), height),
+        _column(columns.get("is_mining"), height),
     )
     return {
         miner_id: Reading(
@@ -87,8 +94,11 @@ def readings(columns: Mapping[str, list[Any]]) -> dict[UUID, Reading]:
             power_estimated=bool(estimated),
             sampled_at=sampled_at,
             firmware=firmware,
+            is_mining=is_mining,
         )
-        for miner_id, hashrate, power, estimated, sampled_at, firmware in zip(*table, strict=True)
+        for miner_id, hashrate, power, estimated, sampled_at, firmware, is_mining in zip(
+            *table, strict=True
+        )
     }
 
 

@@ -1,6 +1,6 @@
 """A site with machines, and the two other services that a plan needs, as small real apps."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,10 +18,21 @@ from common.ids import new_id
 from common.runtime import Runtime
 from common.testing import TenantSessions
 from hosting.curtailment.parties import Parties, use
+from hosting.curtailment.settings import curtailment_settings
 from hosting.miners.models import Miner
 from hosting.sites.models import Site
 
 KEY = "test-internal-key-of-32-characters-or-more"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sleeping_at_100_w() -> Generator[None]:
+    """A round number, whatever the default is: the tests' sums stand on it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOSTING_CURTAILMENT_SLEEP_POWER_W", "100")
+        curtailment_settings.cache_clear()
+        yield
+    curtailment_settings.cache_clear()
 
 
 @dataclass
@@ -84,10 +95,12 @@ def intelligence_app(outside: Field) -> FastAPI:
         outside.asked.append(question)
         worst_first = sorted(question["miners"], key=lambda it: it["hashrate_ths"] / it["power_w"])
         chosen: list[dict[str, Any]] = []
+        missing_w = question["target_power_w"]
         for miner in worst_first:
-            if sum(it["power_w"] for it in chosen) >= question["target_power_w"] or outside.short:
+            if missing_w <= 0 or outside.short:
                 break
             chosen.append(miner)
+            missing_w -= miner["power_w"]
         return {
             "shutdown": [it["id"] for it in chosen],
             "power_reduction_w": sum(it["power_w"] for it in chosen),
@@ -260,6 +273,7 @@ def answer(
         estimated: bool = False,
     ) -> None:
         results: list[dict[str, Any]] = []
+        before_w = {str(machine.miner_id): machine.power_w for machine in outside.machines}
         for event in await published("hosting.curtailment.ordered.v1"):
             order = event["data"]
             for command in order["commands"]:
@@ -276,7 +290,7 @@ def answer(
                         "state": state,
                         "detail": detail,
                         "at": now(),
-                        "power_before_w": outside.of(command["miner_id"]).power_w,
+                        "power_before_w": before_w[command["miner_id"]],
                         "power_after_w": after_w,
                         "power_estimated": estimated,
                     }

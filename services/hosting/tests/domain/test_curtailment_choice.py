@@ -36,7 +36,8 @@ def test_a_running_machine_sheds_what_it_draws_less_what_it_keeps() -> None:
         (replace(GOOD, status="maintenance"), "maintenance"),
         (replace(GOOD, status="offline"), "not_running"),
         (replace(GOOD, firmware="antminer"), "unsupported_firmware"),
-        (replace(GOOD, firmware=None), "unsupported_firmware"),
+        (replace(GOOD, firmware=None, power_w=None), "unsupported_firmware"),
+        (replace(GOOD, firmware=None, power_estimated=True), "unsupported_firmware"),
         (replace(GOOD, sampled_at=None), "no_telemetry"),
         (replace(GOOD, sampled_at=NOON - timedelta(seconds=181)), "stale_telemetry"),
         (replace(GOOD, power_w=None), "no_power"),
@@ -52,6 +53,10 @@ def test_a_machine_that_cannot_help_is_skipped_with_the_reason(
     assert [skipped.reason for skipped in screening.skipped] == [reason]
     assert screening.skipped_by_reason() == {reason: 1}
     assert len(screening.candidates) == 1
+
+
+def test_watts_of_its_own_speak_for_an_unknown_firmware() -> None:
+    assert len(screened(replace(GOOD, firmware=None)).candidates) == 1
 
 
 def test_no_machine_is_lost_between_the_two_lists() -> None:

@@ -11,7 +11,7 @@ class CurtailmentSettings(BaseSettings):
 
     max_age_s: float = Field(default=180, gt=0)
     """A reading older than this says nothing about what a machine draws now."""
-    sleep_power_w: float = Field(default=100, ge=0)
+    sleep_power_w: float = Field(default=50, ge=0)
     """What a sleeping machine still draws; a stop takes the rest off the meter."""
     margin: float = Field(default=0.005, ge=0, le=0.5)
     """Ordered beyond the target: readings are up to a slot old, and they are noisy."""

@@ -33,7 +33,7 @@ async def hashing(parties: Parties, principal: Principal, site_id: UUID) -> Mapp
     return {
         miner_id: reading.sampled_at
         for miner_id, reading in latest.items()
-        if reading.hashrate_ths and reading.sampled_at is not None
+        if reading.hashes and reading.sampled_at is not None
     }
 
 

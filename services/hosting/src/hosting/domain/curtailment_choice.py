@@ -100,9 +100,14 @@ def _standing(machine: Machine) -> SkipReason | None:
         return "maintenance"
     if machine.status != "active":
         return "not_running"
-    if machine.firmware not in STOPPABLE_FIRMWARE:
-        return "unsupported_firmware"
-    return None
+    return None if _stoppable(machine) else "unsupported_firmware"
+
+
+def _stoppable(machine: Machine) -> bool:
+    if machine.firmware is None:
+        # Nobody told us the firmware; one that reports watts of its own is not the stock one.
+        return machine.power_w is not None and not machine.power_estimated
+    return machine.firmware in STOPPABLE_FIRMWARE
 
 
 def _measured(machine: Machine, oldest: datetime, sleep_power_w: float) -> Candidate | SkipReason:
