@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from launcher import checks, console, contracts, database, fresh, infra, reload, suite
+from launcher import checks, console, contracts, fresh, infra, reload, suite
 from launcher.installation import SERVICES, load
 from launcher.kafka import TamperedJarsError, fetch_jars
 from launcher.paths import LOCAL, ROOT
@@ -117,12 +117,6 @@ def supervise(directory: Path) -> None:
     if installation is None:
         raise typer.Exit(1)
     raise typer.Exit(Supervisor(installation).run())
-
-
-@app.command(hidden=True)
-def migrate(services: list[str]) -> None:
-    """Bring the schemas of services to head."""
-    database.migrate_all(services)
 
 
 @app.command()

@@ -3,20 +3,21 @@
 import asyncio
 import contextlib
 import os
+import subprocess
 import sys
-from importlib import import_module
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from asyncpg.exceptions import DuplicateDatabaseError, UndefinedTableError
 
-from common.app import Service
 from common.bootstrap import bootstrap_sql
-from common.migrations import migrate
 from common.postgres import Connection, connect
 from common.revisions import head
 from launcher.installation import DATABASE, READER, ROLES, SERVICES, Installation
 from launcher.paths import ROOT
+from launcher.processes import NotReadyError, child_environment, tail
 
 
 def prepare(installation: Installation) -> list[str]:
@@ -75,27 +76,34 @@ def _wanted(service: str) -> str | None:
     return head(folder / "migrations" / "versions")
 
 
-def migrate_all(services: list[str]) -> None:
-    """Bring schemas to head, all in this process: loading Alembic is most of the work."""
-    for name in services:
-        service = cast("Service", import_module(f"{name}.main").SERVICE)
-        migrate(
-            service.versions, service.metadata, os.environ[f"{name.upper()}_OWNER_DATABASE_URL"]
-        )
-        print(f"{name} is at head", flush=True)
+def migrate(installation: Installation, services: list[str]) -> None:
+    """Bring schemas to head, each by its service's own command, as many at once as processors.
+
+    Raises:
+        NotReadyError: a migration failed.
+    """
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        codes = list(pool.map(partial(_migrate, installation), services))
+    failed = [name for name, code in zip(services, codes, strict=True) if code]
+    if failed:
+        raise NotReadyError(f"Migrating {', '.join(failed)} failed. {tail(_log(installation))}")
 
 
-def migration_command(services: list[str]) -> list[str]:
-    """Return the command that brings these schemas to head."""
-    return [sys.executable, "-m", "launcher", "migrate", *services]
+def _migrate(installation: Installation, service: str) -> int:
+    """Run one service's migrations; only this process gets to see the owner's address."""
+    log = _log(installation)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    owner = {f"{service.upper()}_OWNER_DATABASE_URL": installation.owner_dsns()[service]}
+    with log.open("ab") as output:
+        return subprocess.run(
+            [sys.executable, "-m", service, "migrate"],
+            check=False,
+            env=child_environment({**installation.environment_of(service), **owner}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        ).returncode
 
 
-def migration_environment(installation: Installation) -> dict[str, str]:
-    """Return the owners' addresses, which no serving process gets to see."""
-    dsns = installation.owner_dsns()
-    return {f"{name.upper()}_OWNER_DATABASE_URL": dsn for name, dsn in dsns.items()}
-
-
-def log_of(installation: Installation) -> Path:
-    """Return where the migrations say what they do."""
+def _log(installation: Installation) -> Path:
     return installation.log("migrations")

@@ -8,7 +8,6 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -20,7 +19,6 @@ from launcher.kafka import fetch_jars
 from launcher.processes import (
     NotReadyError,
     Program,
-    child_environment,
     raise_file_limit,
     tail,
     write_pid,
@@ -88,7 +86,7 @@ class Supervisor:
             behind = database.prepare(self._installation)
         if behind:
             with self._step(f"Migrations: {', '.join(behind)}"):
-                self._migrate(behind)
+                database.migrate(self._installation, behind)
         with self._step("Kafka"):
             self._wait_for("kafka")
         with self._step(f"Services, and {self._installation.fleet} simulated miners"):
@@ -107,21 +105,6 @@ class Supervisor:
         self._watched[watched.name] = watched
         self._status.programs[watched.name] = watched.status
         watched.start()
-
-    def _migrate(self, services: list[str]) -> None:
-        log = database.log_of(self._installation)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
-            done = subprocess.run(
-                database.migration_command(services),
-                check=False,
-                env=child_environment(database.migration_environment(self._installation)),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        if done.returncode:
-            raise NotReadyError(f"The migrations failed. {tail(log)}")
 
     def _wait_for(self, *names: str) -> None:
         """Tick until these programs are ready."""
