@@ -27,7 +27,7 @@ from simulation.firmware.luxos import LuxOS
 from simulation.firmware.whatsminer import WhatsMiner
 from simulation.inventory import BadSpec, FleetSpec, Unit, units
 from simulation.models import Family
-from simulation.physics import Machine
+from simulation.physics import Machine, State
 from simulation.port import Port, PortState
 from simulation.wire import Connection
 
@@ -80,6 +80,14 @@ class SimulatedMiner:
         return self.unit.port
 
     @property
+    def listening(self) -> bool:
+        return self._port.state == "open"
+
+    @property
+    def state(self) -> State:
+        return self.machine.state(self._fleet.clock())
+
+    @property
     def faults(self) -> list[FaultKind]:
         return sorted(self._faults)
 
@@ -104,7 +112,7 @@ class SimulatedMiner:
             "elapsed_s": machine.elapsed_s(now),
             "changed_at": machine.changed_at,
             "faults": self.faults,
-            "listening": self._port.state == "open",
+            "listening": self.listening,
             **asdict(self.traffic),
         }
 

@@ -36,6 +36,16 @@ class MinerModel:
         return self.share_difficulty * 2**32 / 1e12
 
     @cached_property
+    def fixed_chain_fields(self) -> tuple[str, ...]:
+        """What stock firmware repeats about each board in every answer."""
+        ideal_ghs = self.hashrate_ths * 1e3 / self.boards
+        return tuple(
+            f'"freq{n}":{self.frequency_mhz},"chain_acn{n}":{self.chips_per_board},'
+            f'"chain_acs{n}":"{self.chip_map}","chain_rateideal{n}":"{ideal_ghs:.2f}",'
+            for n in range(1, self.boards + 1)
+        )
+
+    @cached_property
     def chip_map(self) -> str:
         """One letter per healthy chip, in groups, as stock firmware draws a board."""
         row = "o" * self.chips_per_board

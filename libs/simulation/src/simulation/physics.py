@@ -42,16 +42,16 @@ class Load:
 
     def work_s(self, now: float) -> float:
         """Return the full-rate seconds of work done up to now."""
-        elapsed_s = max(0.0, now - self.since)
+        elapsed_s = now - self.since
         into_ramp_s = elapsed_s - self.delay_s
         if into_ramp_s <= 0:
             return self.work_before_s + self.start * elapsed_s
-        flat_s = self.start * self.delay_s
-        ramp_s = min(into_ramp_s, self.ramp_s)
-        if ramp_s > 0:
-            slope = (self.end - self.start) / self.ramp_s
-            flat_s += self.start * ramp_s + slope * ramp_s * ramp_s / 2
-        return self.work_before_s + flat_s + self.end * (into_ramp_s - ramp_s)
+        work_s = self.work_before_s + self.start * self.delay_s
+        if into_ramp_s >= self.ramp_s:
+            mean = (self.start + self.end) / 2
+            return work_s + mean * self.ramp_s + self.end * (into_ramp_s - self.ramp_s)
+        slope = (self.end - self.start) / self.ramp_s
+        return work_s + self.start * into_ramp_s + slope * into_ramp_s * into_ramp_s / 2
 
 
 class Machine:
@@ -67,7 +67,8 @@ class Machine:
         self.booted_at = self.started_at - 90
         self.unreachable_until = 0.0
         self._loads = [Load(self.started_at, 1.0, 1.0, 0.0, 0.0, 0.0)]
-        self._board_c_at_change = self._board_target_c(now)
+        self._board_c_at_change = self._board_c = self._board_target_c(now)
+        self._board_c_asked_at = now
 
     # What is true now
 
@@ -121,9 +122,12 @@ class Machine:
         return 22.0 + daily + self.unit.inlet_offset_c + heat
 
     def board_c(self, now: float) -> float:
-        load, target_c = self._loads[-1], self._board_target_c(now)
-        cooling = math.exp(-max(0.0, now - load.since) / max(2.0, self.ramp_s))
-        return target_c + (self._board_c_at_change - target_c) * cooling
+        if now != self._board_c_asked_at:  # one answer asks for it a dozen times
+            load, target_c = self._loads[-1], self._board_target_c(now)
+            cooling = math.exp(-max(0.0, now - load.since) / max(2.0, self.ramp_s))
+            self._board_c = target_c + (self._board_c_at_change - target_c) * cooling
+            self._board_c_asked_at = now
+        return self._board_c
 
     def chip_c(self, now: float) -> float:
         """Return the hottest chip's temperature."""
@@ -209,6 +213,7 @@ class Machine:
 
     def _change(self, now: float, *, end: float, delay_s: float, ramp_s: float) -> None:
         self._board_c_at_change = self.board_c(now)
+        self._board_c_asked_at = math.nan
         load = Load(now, self.fraction(now), end, delay_s, ramp_s, self.work_s(now))
         self._loads = [*self._loads[1 - REMEMBERED_LOADS :], load]
 

@@ -54,16 +54,16 @@ class Antminer(Firmware):
             f'"Get Failures":{elapsed_s // 90000},"Local Work":{elapsed_s * 31},'
             f'"Remote Failures":0,"Network Blocks":{elapsed_s // 600},'
             f'"Total MH":{work_th * 1e6:.4f},"Work Utility":{work_th / 0.004294967 / minutes:.2f},'
-            f'"Difficulty Accepted":{accepted * difficulty:.8f},'
-            f'"Difficulty Rejected":{rejected * difficulty:.8f},'
-            f'"Difficulty Stale":{stale * difficulty:.8f},'
+            f'"Difficulty Accepted":{accepted * difficulty}.0,'
+            f'"Difficulty Rejected":{rejected * difficulty}.0,'
+            f'"Difficulty Stale":{stale * difficulty}.0,'
             f'"Best Share":{difficulty * (accepted + 1)},"Device Hardware%":0.0,'
             f'"Device Rejected%":0.0,"Pool Rejected%":{percent(rejected, accepted)},'
             f'"Pool Stale%%":{percent(stale, accepted)},"Last getwork":{int(now)}}}]',
         )
 
     def pools(self, now: float) -> str:
-        rows = [pool_row(self, index, index, now) for index in range(len(POOL_HOSTS))]
+        rows = [pool_row(self, index, now) for index in range(len(POOL_HOSTS))]
         return self.succeeded(now, 7, "3 Pool(s)", f'"POOLS":[{",".join(rows)}]')
 
     def devs(self, now: float) -> str:
@@ -104,21 +104,19 @@ class Antminer(Firmware):
         )
 
     def _chain(self, board: int, rate_ghs: float, now: float) -> str:
-        machine, model, n = self.machine, self.unit.model, board + 1
+        machine, n = self.machine, board + 1
         pcb = int(machine.board_c(now)) + board
         chip = int(machine.chip_c(now)) - 2 + board
         share = self.unit.board_shares[board]
-        ideal_ghs = model.hashrate_ths * 1e3 / model.boards
+        chain_ghs = f"{rate_ghs * share:.2f}"
         return (
             f'"temp{n}":{pcb},"temp2_{n}":{chip},'
             f'"temp_pcb{n}":"{pcb - 6}-{pcb - 4}-{pcb - 1}-{pcb}",'
             f'"temp_chip{n}":"{chip - 6}-{chip - 3}-{chip - 1}-{chip}",'
             f'"temp_pic{n}":"{pcb - 9}-{pcb - 7}-{pcb - 4}-{pcb - 3}",'
-            f'"freq{n}":{model.frequency_mhz},"chain_acn{n}":{model.chips_per_board},'
-            f'"chain_acs{n}":"{model.chip_map}",'
             f'"chain_hw{n}":{int(machine.hardware_errors(now) * share)},'
-            f'"chain_rate{n}":"{rate_ghs * share:.2f}","chain_avgrate{n}":{rate_ghs * share:.2f},'
-            f'"chain_rateideal{n}":"{ideal_ghs:.2f}",'
+            f'"chain_rate{n}":"{chain_ghs}","chain_avgrate{n}":{chain_ghs},'
+            f"{self.unit.model.fixed_chain_fields[board]}"
         )
 
     def _check(self, command: str, now: float) -> str:
@@ -148,26 +146,48 @@ def percent(part: int, rest: int) -> str:
     return f"{100 * part / (part + rest):.4f}" if part else "0.0000"
 
 
-def pool_row(firmware: Firmware, index: int, number: int, now: float) -> str:
+def pool_row(firmware: Firmware, index: int, now: float) -> str:
     """Render one pool as bmminer and LUXminer do; the first of three is the one in use."""
     unit, machine = firmware.unit, firmware.machine
-    host, shares, active = POOL_HOSTS[index], machine.shares(now), index == 0
-    accepted, rejected, stale = share_counts(firmware, now) if active else (0, 0, 0)
-    difficulty = unit.model.share_difficulty if active else 0
+    if index > 0:
+        return IDLE_POOLS[index].replace("SERIAL", unit.serial_number)
+    shares = machine.shares(now)
+    accepted, rejected, stale = share_counts(firmware, now)
     ago_s = int(shares % 1 * unit.model.work_per_share_th / unit.hashrate_ths)
-    last_share = f"0:{ago_s // 60:02d}:{ago_s % 60:02d}" if accepted else "0"
+    return _pool_fields(
+        index=index,
+        user=f"simulated.{unit.serial_number}",
+        difficulty=unit.model.share_difficulty,
+        counts=(accepted, rejected, stale),
+        last_share=f"0:{ago_s // 60:02d}:{ago_s % 60:02d}" if accepted else "0",
+    )
+
+
+def _pool_fields(
+    *, index: int, user: str, difficulty: int, counts: tuple[int, int, int], last_share: str
+) -> str:
+    host, active = POOL_HOSTS[index], index == 0
+    accepted, rejected, stale = counts
     return (
-        f'{{"POOL":{number},"URL":"stratum+tcp://{host}:3333","Status":"Alive",'
+        f'{{"POOL":{index},"URL":"stratum+tcp://{host}:3333","Status":"Alive",'
         f'"Priority":{index},"Quota":1,"Long Poll":"N","Getworks":{accepted // 3},'
         f'"Accepted":{accepted},"Rejected":{rejected},"Discarded":0,"Stale":{stale},'
-        f'"Get Failures":0,"Remote Failures":0,"User":"simulated.{unit.serial_number}",'
+        f'"Get Failures":0,"Remote Failures":0,"User":"{user}",'
         f'"Last Share Time":"{last_share}","Diff":"{difficulty}","Diff1 Shares":0,'
-        f'"Proxy Type":"","Proxy":"","Difficulty Accepted":{accepted * difficulty:.8f},'
-        f'"Difficulty Rejected":{rejected * difficulty:.8f},'
-        f'"Difficulty Stale":{stale * difficulty:.8f},"Last Share Difficulty":{difficulty:.8f},'
+        f'"Proxy Type":"","Proxy":"","Difficulty Accepted":{accepted * difficulty}.0,'
+        f'"Difficulty Rejected":{rejected * difficulty}.0,'
+        f'"Difficulty Stale":{stale * difficulty}.0,"Last Share Difficulty":{difficulty}.0,'
         f'"Has Stratum":true,"Stratum Active":{"true" if active else "false"},'
         f'"Stratum URL":"{host if active else ""}","Has GBT":false,'
         f'"Best Share":{difficulty * (accepted + 1)},'
         f'"Pool Rejected%":{percent(rejected, accepted)},'
         f'"Pool Stale%%":{percent(stale, accepted)}}}'
     )
+
+
+IDLE_POOLS = tuple(
+    _pool_fields(
+        index=index, user="simulated.SERIAL", difficulty=0, counts=(0, 0, 0), last_share="0"
+    )
+    for index in range(len(POOL_HOSTS))
+)

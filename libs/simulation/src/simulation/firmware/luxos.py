@@ -94,7 +94,7 @@ class LuxOS(Firmware):
         )
 
     def pools(self, now: float) -> str:
-        rows = [pool_row(self, index, index, now) for index in range(3)]
+        rows = [pool_row(self, index, now) for index in range(3)]
         return self.succeeded(now, 7, "3 Pool(s)", f'"POOLS":[{",".join(rows)}]')
 
     def devs(self, now: float) -> str:

@@ -4,22 +4,12 @@ import base64
 import binascii
 import hashlib
 from functools import lru_cache
-from typing import Protocol, cast
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from passlib.handlers.md5_crypt import md5_crypt
 
 BLOCK = 16
-
-
-class _SaltedHash(Protocol):
-    """The part of passlib, which has no types of its own, that is used here."""
-
-    def using(self, *, salt: str) -> "_SaltedHash": ...
-    def hash(self, secret: str) -> str: ...
-
-
-_MD5_CRYPT = cast("_SaltedHash", md5_crypt)
+ROUNDS = 1000
+LETTERS = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 class NotDecodable(Exception):
@@ -28,8 +18,38 @@ class NotDecodable(Exception):
 
 @lru_cache(maxsize=16384)
 def md5crypt_hash(secret: str, salt: str) -> str:
-    """Return the hash part alone; a thousand rounds, so equal questions are remembered."""
-    return _MD5_CRYPT.using(salt=salt).hash(secret).rsplit("$", 1)[1]
+    """Return the hash part of `$1$salt$hash`; slow on purpose, so answers are remembered."""
+    password, grain = secret.encode(), salt.encode()
+    inner = _md5(password + grain + password)
+    mixed = password + b"$1$" + grain
+    mixed += (inner * (len(password) // len(inner) + 1))[: len(password)]
+    bits = len(password)
+    while bits:
+        mixed += b"\0" if bits & 1 else password[:1]
+        bits >>= 1
+    digest = _md5(mixed)
+    for turn in range(ROUNDS):
+        first, last = (password, digest) if turn & 1 else (digest, password)
+        between = (grain if turn % 3 else b"") + (password if turn % 7 else b"")
+        digest = _md5(first + between + last)
+    return _in_crypt_letters(digest)
+
+
+def _md5(message: bytes) -> bytes:
+    return hashlib.md5(message, usedforsecurity=False).digest()
+
+
+def _in_crypt_letters(digest: bytes) -> str:
+    letters = ""
+    for first in range(5):
+        last = first + 12 if first + 12 < len(digest) else 5
+        group = digest[first] << 16 | digest[first + 6] << 8 | digest[last]
+        letters += _six_bits(group, 4)
+    return letters + _six_bits(digest[11], 2)
+
+
+def _six_bits(value: int, count: int) -> str:
+    return "".join(LETTERS[value >> 6 * place & 63] for place in range(count))
 
 
 def encrypt(key: str, text: str) -> str:
