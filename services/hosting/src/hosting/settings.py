@@ -31,7 +31,6 @@ class Settings(ServiceSettings):
     """Networks that hold no machines whatever a tenant says: the cluster's pods, databases."""
     command_deadline_s: int = Field(default=600, ge=10, le=86_400)
     """How long telemetry may take to prove a start, shutdown or reboot ordered by hand."""
-    import_max_rows: int = Field(default=20_000, ge=1)
 
     @field_validator("device_credential_key")
     @classmethod

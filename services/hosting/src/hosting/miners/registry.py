@@ -243,7 +243,11 @@ async def _check_unique(session: AsyncSession, miner: Miner) -> None:
         & (Miner.cgminer_ip == miner.cgminer_ip)
         & (Miner.cgminer_port == miner.cgminer_port)
     )
-    same_place = (Miner.rack_id == miner.rack_id) & (Miner.position == miner.position)
+    same_place = (
+        Miner.rack_id.is_not(None)  # machines without a place are not in each other's way
+        & (Miner.rack_id == miner.rack_id)
+        & (Miner.position == miner.position)
+    )
     same_serial = (Miner.organisation_id == miner.organisation_id) & (
         Miner.serial_key == miner.serial_key
     )
