@@ -1,0 +1,1 @@
+"""Miner models, network epochs and profitability."""
