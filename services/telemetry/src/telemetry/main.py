@@ -10,8 +10,13 @@ from telemetry.commands import routes as commands
 from telemetry.commands.events import CommandProgressed
 from telemetry.db import Base
 from telemetry.fleet import reactions as fleet
+from telemetry.halfhours import reactions as halfhours
+from telemetry.halfhours.closing import close_half_hours
+from telemetry.halfhours.events import HalfHourClosed
+from telemetry.rollups.rebuild import roll_up
 from telemetry.samples import routes as samples
 from telemetry.samples.events import CameOnline, WentOffline
+from telemetry.samples.retention import keep_days
 from telemetry.settings import Settings
 from telemetry.worker import collect
 
@@ -22,9 +27,9 @@ SERVICE = Service(
     settings=Settings,
     metadata=Base.metadata,
     routers=[samples.router, alerts.router, commands.router],
-    events=[WentOffline, CameOnline, AlertFired, AlertCleared, CommandProgressed],
-    reactions=[fleet.reactions, command_reactions.reactions],
-    background=[collect],
+    events=[WentOffline, CameOnline, AlertFired, AlertCleared, CommandProgressed, HalfHourClosed],
+    reactions=[fleet.reactions, command_reactions.reactions, halfhours.reactions],
+    background=[collect, close_half_hours, roll_up, keep_days],
 )
 
 
