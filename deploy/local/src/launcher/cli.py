@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from launcher import checks, console, contracts, fresh, infra, reload, suite
+from launcher import benches, checks, console, contracts, deployments, fresh, infra, reload, suite
 from launcher.installation import SERVICES, load
 from launcher.kafka import TamperedJarsError, fetch_jars
 from launcher.paths import LOCAL, ROOT
@@ -42,6 +42,7 @@ def _said_plainly() -> Generator[None]:
         DemoNotSeededError,
         TamperedJarsError,
         fresh.NotPossibleError,
+        deployments.NotInstalledError,
         LookupError,
     ) as error:
         print(f"\n{error}", file=sys.stderr)
@@ -150,6 +151,22 @@ def run_tests(part: str | None = None, keyword: str | None = None, *, long: bool
     """Run the suite, or a part of it."""
     with _said_plainly():
         passed = suite.run(part, keyword, long=long)
+    raise typer.Exit(not passed)
+
+
+@app.command()
+def bench(name: Annotated[str | None, typer.Argument()] = None) -> None:
+    """Measure one published figure, or all."""
+    with _said_plainly():
+        passed = benches.run(name)
+    raise typer.Exit(not passed)
+
+
+@app.command("check-deploy")
+def check_deploy() -> None:
+    """Render and validate what Compose and Kubernetes are given."""
+    with _said_plainly():
+        passed = deployments.check()
     raise typer.Exit(not passed)
 
 
