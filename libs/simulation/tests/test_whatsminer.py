@@ -52,6 +52,7 @@ def test_md5crypt_agrees_with_openssl(salt: str, secret: str, expected: str) -> 
     assert md5crypt_hash(secret, salt) == expected
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the other client's own
 async def test_encrypted_writes_from_another_projects_client(
     new_fleet: NewFleet, vendor_client: Callable[[Any], Any], settles: Settles, ask: Ask
 ) -> None:
@@ -75,6 +76,7 @@ async def test_encrypted_writes_from_another_projects_client(
     assert (await ask(miner, "summary"))["SUMMARY"][0]["Elapsed"] <= 2
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the other client's own
 async def test_a_wrong_password_opens_nothing(
     new_fleet: NewFleet, vendor_client: Callable[[Any], Any]
 ) -> None:

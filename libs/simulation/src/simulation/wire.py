@@ -25,12 +25,13 @@ class Answering(Protocol):
 class Connection(asyncio.Protocol):
     """CGMiner's side of a connection: what comes first is the request, the rest is ignored."""
 
-    __slots__ = ("_asked", "_miner", "_oversize_left", "transport")
+    __slots__ = ("_asked", "_miner", "_oversize_left", "_paused", "transport")
 
     def __init__(self, miner: Answering) -> None:
         self._miner = miner
         self._asked = False
         self._oversize_left = 0
+        self._paused = False
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -50,8 +51,13 @@ class Connection(asyncio.Protocol):
         else:
             self._reply(data)
 
+    def pause_writing(self) -> None:
+        self._paused = True
+
     def resume_writing(self) -> None:
-        self._write_oversize()
+        self._paused = False
+        if self._oversize_left > 0:
+            self._write_oversize()
 
     @property
     def client(self) -> str:
@@ -113,10 +119,8 @@ class Connection(asyncio.Protocol):
 
     def _write_oversize(self) -> None:
         """Write as fast as the client reads, and no faster: the excess is not held here."""
-        while self._oversize_left > 0 and not self.transport.is_closing():
-            self.transport.write(CHUNK)
+        while self._oversize_left > 0 and not self._paused:
             self._oversize_left -= len(CHUNK)
-            if self.transport.get_write_buffer_size() > 0:
-                return
-        if self._asked and self._oversize_left <= 0:
+            self.transport.write(CHUNK)
+        if self._oversize_left <= 0:
             self.transport.close()

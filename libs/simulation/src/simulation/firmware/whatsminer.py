@@ -183,8 +183,9 @@ class WhatsMiner(Firmware):
         return self._error(now, INVALID_COMMAND, "invalid cmd")
 
     def _encrypted(self, request: Request, now: float) -> str:
+        key = self._key  # a reboot changes the salt; the answer to it still has the old key
         try:
-            raw = decrypt(self._key, str(request.body.get("data", "")))
+            raw = decrypt(key, str(request.body.get("data", "")))
             loaded: object = orjson.loads(raw)
         except NotDecodable:
             return self._error(now, BASE64_ERROR, "base64 decode error")
@@ -196,7 +197,7 @@ class WhatsMiner(Firmware):
         body = cast("dict[str, Any]", loaded)
         command = str(body.get("cmd", body.get("command", "")))
         plain = self._write(command, body, request.client, now)
-        return f'{{"enc":"{encrypt(self._key, plain)}"}}'
+        return f'{{"enc":"{encrypt(key, plain)}"}}'
 
     def _write(self, command: str, body: Mapping[str, Any], client: str, now: float) -> str:
         if not self._token_is_good(str(body.get("token", "")), client, now):
