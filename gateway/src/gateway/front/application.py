@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import cast
@@ -24,7 +23,7 @@ from gateway.front.metrics import observe
 from gateway.front.pages import Pages
 from gateway.front.proxy import ClientLeft, Proxy, Target
 from gateway.front.table import ROUTES, Route, Table, check_media
-from gateway.front.upstream import AiohttpUpstream, Upstream, client_session
+from gateway.front.upstream import HttpUpstream
 from gateway.gcra import Policy
 from gateway.security import Security
 from gateway.settings import Settings
@@ -100,7 +99,7 @@ class Front:
         if route.scope is not None or route.only_api_keys:
             _check_route(route, caller)
         if route.service != "gateway":
-            await self._proxy.pass_on(exchange, caller.principal)
+            await self._proxy.pass_on(exchange, caller)
         elif route.page:
             await self._pages.serve(exchange, self._common)
         else:
@@ -197,21 +196,17 @@ class Front:
         settings = self._settings
         self._verifier = Verifier(self._security, runtime)
         self._limits = Limits(runtime.redis, settings.replicas, prefix=settings.kafka_topic_prefix)
-        self._session = client_session(settings.upstream_in_flight)
-        upstreams: Mapping[str, Upstream] = {
-            name: AiohttpUpstream(self._session, url) for name, url in settings.upstreams.items()
-        }
-        targets = {
-            name: Target(
+        self._upstreams = [
+            Target(
                 name,
-                upstream,
+                HttpUpstream(url),
                 settings.upstream_keys[name].get_secret_value(),
                 Breaker(name, settings.upstream_in_flight),
             )
-            for name, upstream in upstreams.items()
-        }
+            for name, url in settings.upstreams.items()
+        ]
         self._proxy = Proxy(
-            targets,
+            {target.name: target for target in self._upstreams},
             self._common,
             body_timeout_s=settings.body_timeout_s,
             streams_per_user=settings.streams_per_user,
@@ -226,7 +221,8 @@ class Front:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         await self._limits.close()
-        await self._session.close()
+        for target in self._upstreams:
+            target.upstream.close()
 
 
 def _check_route(route: Route, caller: Caller) -> None:

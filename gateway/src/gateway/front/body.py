@@ -8,8 +8,7 @@ from starlette.types import Message, Receive
 from common.errors import TooLarge
 from gateway.front.guard import Head
 from gateway.front.problems import RequestTimeout
-
-WHOLE_BYTES = 65_536
+from gateway.front.wire import WHOLE_BYTES
 
 
 class ClientGone(Exception):

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import cast
@@ -22,6 +22,7 @@ from gateway.api_keys.keyring import recognise
 from gateway.csrf import check_own_page
 from gateway.front.guard import Head
 from gateway.front.metrics import authenticated, token_cache
+from gateway.front.passes import Pass
 from gateway.front.table import Access
 from gateway.roles import SCOPES_OF
 from gateway.security import REVOCATIONS, Security
@@ -30,7 +31,6 @@ from gateway.sessions.liveness import session_holds
 from gateway.tokens import AccessClaims, BadToken
 
 log = get_logger()
-_SAFE = frozenset({"GET", "HEAD"})
 _MAX_ENTRIES = 10_000
 _REFUSED_S = 5.0
 _NOBODY = UUID(int=0)
@@ -47,6 +47,8 @@ class Caller:
     key_id: UUID | None = None
     creator_id: UUID | None = None
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    passes: dict[str, Pass] = field(default_factory=dict[str, Pass], compare=False)
+    """Internal tokens by service, prepared."""
 
     def is_about(self, identifier: UUID) -> bool:
         """Return whether revoking this session, user or key concerns the caller."""
@@ -151,7 +153,7 @@ class Verifier:
             raise BadRequest("The Cookie header is malformed.") from error
         if morsel is None or not morsel.value:
             return None
-        if head.method not in _SAFE:
+        if head.method != "GET":
             check_own_page(head.fields, self._security.settings.public_url, strict=True)
         return morsel.value
 

@@ -20,7 +20,7 @@ from gateway.front.problems import (
 MAX_URL_BYTES = 8_192
 MAX_HEADERS = 64
 MAX_HEADER_BYTES = 16_384
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 _SINGLE = frozenset(
     {
@@ -168,8 +168,8 @@ def _check_framing(fields: dict[bytes, bytes], http_version: str) -> None:
 
 
 def _check_body(head: Head) -> None:
-    if head.method in {"GET", "HEAD"}:
-        raise BadRequest(f"{head.method} takes no body.")
+    if head.method == "GET":
+        raise BadRequest("GET takes no body.")
     if head.fields.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMedia("Send the body uncompressed.")
 

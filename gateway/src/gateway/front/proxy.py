@@ -2,38 +2,42 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from multidict import CIMultiDict
 from starlette.types import Message, Scope
 
-from common.auth import HEADER, Principal, mint
+from common.auth import HEADER, Principal
 from common.clock import now
 from common.errors import TooManyRequests
 from gateway.front.answers import API_POLICY, RawHeaders
-from gateway.front.body import WHOLE_BYTES, ClientGone, read_body
+from gateway.front.body import ClientGone, read_body
 from gateway.front.breaker import Breaker
+from gateway.front.credentials import Caller
 from gateway.front.exchange import Exchange
 from gateway.front.guard import Head
 from gateway.front.metrics import shed, upstream_seconds
+from gateway.front.passes import Pass
 from gateway.front.problems import UpstreamTimeout, UpstreamUnreachable
-from gateway.front.table import Route
-from gateway.front.upstream import Reply, Unreachable, Upstream
+from gateway.front.upstream import Reply, Upstream
+from gateway.front.wire import Headers, Unreachable
 
 _BODY_FACTOR = 4
 """A whole answer may take this many times the route's time-out; a trickle ends there."""
-_PASSED_ON = (
-    (b"accept", "Accept"),
-    (b"accept-language", "Accept-Language"),
-    (b"accept-encoding", "Accept-Encoding"),
-    (b"content-type", "Content-Type"),
-    (b"if-match", "If-Match"),
-    (b"if-none-match", "If-None-Match"),
-    (b"idempotency-key", "Idempotency-Key"),
-    (b"last-event-id", "Last-Event-ID"),
-    (b"prefer", "Prefer"),
+_HEADER = HEADER.lower().encode()
+_PASSED_ON = frozenset(
+    {
+        b"accept",
+        b"accept-language",
+        b"accept-encoding",
+        b"content-type",
+        b"if-match",
+        b"if-none-match",
+        b"idempotency-key",
+        b"last-event-id",
+        b"prefer",
+    }
 )
 """What a service gets to see of the client's headers. All else stays outside, above all what
 could claim an identity."""
@@ -55,6 +59,10 @@ class Target:
     upstream: Upstream
     key: str
     breaker: Breaker
+    seconds: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.seconds = upstream_seconds.labels(self.name)
 
 
 class ClientLeft(Exception):
@@ -72,14 +80,16 @@ class Proxy:
         body_timeout_s: float,
         streams_per_user: int,
     ) -> None:
-        self._common = common
         self._targets = targets
+        self._common = [
+            *common,
+            (b"content-security-policy", API_POLICY),
+        ]
         self._body_timeout_s = body_timeout_s
         self._streams_per_user = streams_per_user
         self._streams: dict[Any, int] = {}
-        self._seconds = {name: upstream_seconds.labels(name) for name in targets}
 
-    async def pass_on(self, exchange: Exchange, principal: Principal) -> None:
+    async def pass_on(self, exchange: Exchange, caller: Caller) -> None:
         """Send the request to its service and the answer to the client.
 
         Raises:
@@ -88,32 +98,33 @@ class Proxy:
         """
         route = exchange.route
         target = self._targets[route.service]
-        body = await self._body(exchange)
-        named = replace(principal, request_id=exchange.request_id)
-        token = mint(named, audience=target.name, key=target.key, ttl_s=route.timeout_s + 5)
+        body = await self._body(exchange) if exchange.head.has_body else None
+        granted = caller.passes.get(target.name)
+        if granted is None:
+            granted = Pass(caller.principal, audience=target.name, key=target.key)
+            caller.passes[target.name] = granted
+        token = granted.token(exchange.request_id, route.timeout_s + 5)
         headers = _outgoing(exchange.head, token, body)
         target.breaker.enter()
-        watch = _cancel_when_gone(exchange.scope)
+        watch = _Watch(exchange.scope, route.timeout_s)
         try:
-            async with asyncio.timeout(route.timeout_s) as deadline:
-                reply = await self._ask(target, exchange, headers, body)
-                deadline.reschedule(_body_deadline(route, reply))
-                await self._answer(reply, exchange, principal)
-        except TimeoutError as error:
-            target.breaker.failed()
-            raise UpstreamTimeout(f"The {target.name} service took too long.") from error
+            reply = await self._ask(target, exchange, headers, body)
+            try:
+                await self._answer(reply, exchange, caller.principal, watch)
+            finally:
+                reply.close()
         except asyncio.CancelledError:
-            if watch is not None and watch.gone():
-                raise ClientLeft from None
-            raise
+            if not watch.is_mine():
+                raise
+            if watch.expired:
+                target.breaker.failed()
+                raise UpstreamTimeout(f"The {target.name} service took too long.") from None
+            raise ClientLeft from None
         finally:
+            watch.end()
             target.breaker.leave()
-            if watch is not None:
-                watch.disarm()
 
     async def _body(self, exchange: Exchange) -> bytes | AsyncIterator[bytes] | None:
-        if not exchange.head.has_body:
-            return None
         try:
             return await read_body(
                 exchange.head,
@@ -128,7 +139,7 @@ class Proxy:
         self,
         target: Target,
         exchange: Exchange,
-        headers: "CIMultiDict[str]",
+        headers: Headers,
         body: bytes | AsyncIterator[bytes] | None,
     ) -> Reply:
         head = exchange.head
@@ -145,30 +156,37 @@ class Proxy:
                 f"The {target.name} service does not answer; try again.", retry_after_s=2
             ) from error
         target.breaker.succeeded()
-        self._seconds[target.name].observe(time.perf_counter() - began)
+        target.seconds.observe(time.perf_counter() - began)
         return reply
 
-    async def _answer(self, reply: Reply, exchange: Exchange, principal: Principal) -> None:
+    async def _answer(
+        self, reply: Reply, exchange: Exchange, principal: Principal, watch: "_Watch"
+    ) -> None:
         headers = _incoming(reply, self._common, exchange.request_id)
         start = {"type": "http.response.start", "status": reply.status, "headers": headers}
+        if reply.body is not None:
+            await exchange.send(start)
+            await exchange.send({"type": "http.response.body", "body": reply.body})
+            return
         try:
-            if reply.length is not None and reply.length <= WHOLE_BYTES:
-                body = await reply.read()
-                await exchange.send(start)
-                await exchange.send({"type": "http.response.body", "body": body})
-            elif _is_stream(reply):
-                await self._stream(reply, start, exchange, principal)
+            if _is_stream(reply):
+                watch.extend(max(1.0, (principal.expires_at - now()).total_seconds()))
+                await self._stream(reply, start, exchange, principal, watch)
             else:
+                watch.extend(exchange.route.timeout_s * _BODY_FACTOR)
                 await _relay(reply, start, exchange)
         except Unreachable as error:
             raise UpstreamUnreachable(
                 f"The {exchange.route.service} service broke off its answer.", retry_after_s=2
             ) from error
-        finally:
-            reply.close()
 
     async def _stream(
-        self, reply: Reply, start: Message, exchange: Exchange, principal: Principal
+        self,
+        reply: Reply,
+        start: Message,
+        exchange: Exchange,
+        principal: Principal,
+        watch: "_Watch",
     ) -> None:
         if not exchange.route.stream:
             raise UpstreamUnreachable("The answer is a stream, which this route does not allow.")
@@ -178,11 +196,12 @@ class Proxy:
             shed.labels("streams").inc()
             raise TooManyRequests(f"At most {self._streams_per_user} streams.", retry_after_s=10)
         self._streams[subject] = held + 1
-        left_s = max(1.0, (principal.expires_at - now()).total_seconds())
         try:
-            async with asyncio.timeout(left_s):
-                await _relay(reply, start, exchange)
-        except TimeoutError:  # the credentials have ended; the client comes again with new ones
+            await _relay(reply, start, exchange)
+        except asyncio.CancelledError:
+            if not watch.expired or not watch.is_mine():
+                raise
+            # The credentials have ended; the client comes again with new ones.
             await exchange.send({"type": "http.response.body", "body": b""})
         finally:
             self._streams[subject] -= 1
@@ -197,18 +216,17 @@ async def _relay(reply: Reply, start: Message, exchange: Exchange) -> None:
     await exchange.send({"type": "http.response.body", "body": b""})
 
 
-def _outgoing(
-    head: Head, token: str, body: bytes | AsyncIterator[bytes] | None
-) -> "CIMultiDict[str]":
-    fields = head.fields
-    headers: CIMultiDict[str] = CIMultiDict()
-    for name, shown in _PASSED_ON:
-        value = fields.get(name)
-        if value is not None:
-            headers[shown] = value.decode("latin-1")
-    headers[HEADER] = token
-    if body is not None and not isinstance(body, bytes) and not head.chunked:
-        headers["Content-Length"] = str(head.content_length)
+def _outgoing(head: Head, token: bytes, body: bytes | AsyncIterator[bytes] | None) -> Headers:
+    headers = [(name, value) for name, value in head.fields.items() if name in _PASSED_ON]
+    headers.append((_HEADER, token))
+    if isinstance(body, bytes):
+        headers.append((b"content-length", str(len(body)).encode()))
+    elif body is not None and head.chunked:
+        headers.append((b"transfer-encoding", b"chunked"))
+    elif body is not None:
+        headers.append((b"content-length", str(head.content_length).encode()))
+    elif head.method != "GET":
+        headers.append((b"content-length", b"0"))
     return headers
 
 
@@ -216,59 +234,68 @@ def _incoming(reply: Reply, common: RawHeaders, request_id: str) -> RawHeaders:
     """Return the answer's headers: the service's own, less what is not its to say."""
     headers: RawHeaders = list(common)
     cached = False
-    for name, value in reply.headers:
-        lowered = name.lower()
-        if lowered in _KEPT_BACK:
+    for pair in reply.headers:
+        name = pair[0]
+        if name in _KEPT_BACK:
             continue
-        cached = cached or lowered in (b"cache-control", b"etag")
-        headers.append((lowered, value))
+        cached = cached or name in (b"cache-control", b"etag")
+        headers.append(pair)
     if not cached:
         headers.append((b"cache-control", b"no-store"))
-    headers.append((b"content-security-policy", API_POLICY))
     headers.append((b"x-request-id", request_id.encode()))
     return headers
 
 
 def _is_stream(reply: Reply) -> bool:
     return any(
-        name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+        name == b"content-type" and value.startswith(b"text/event-stream")
         for name, value in reply.headers
     )
 
 
-def _body_deadline(route: Route, reply: Reply) -> float | None:
-    """Return until when the body may last; a stream lasts as long as its caller's credentials."""
-    if reply.length is None and _is_stream(reply):
-        return None
-    return asyncio.get_running_loop().time() + route.timeout_s * _BODY_FACTOR
-
-
 class _Watch:
-    """Cancels the request's task when the server says that the client's connection is lost."""
+    """Cancels the request when its time is over, or when the server says that the client left.
 
-    def __init__(self, arm: Callable[[Callable[[], None] | None], None]) -> None:
+    `asyncio.timeout` would do the first for six times the price, on every request.
+    """
+
+    __slots__ = ("_arm", "_loop", "_lost", "_task", "_timer", "expired")
+
+    def __init__(self, scope: Scope, timeout_s: float) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
-        self._arm = arm
-        self._lost = False
-        arm(self._cancel)
+        self._loop = asyncio.get_running_loop()
+        self._lost = self.expired = False
+        self._timer = self._loop.call_later(timeout_s, self._expire)
+        self._arm = scope.get("extensions", {}).get("hashyard.disconnect")
+        if self._arm is not None:
+            self._arm(self._lose)
 
-    def _cancel(self) -> None:
-        self._lost = True
-        self._task.cancel()
+    def extend(self, seconds: float) -> None:
+        """Grant a new time from now."""
+        self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._expire)
 
-    def gone(self) -> bool:
-        """Return whether the cancellation came from here, and take it back."""
-        if self._lost:
+    def is_mine(self) -> bool:
+        """Return whether a cancellation came from here; then it is taken back."""
+        if self._lost or self.expired:
             self._task.uncancel()
-        return self._lost
+            return True
+        return False
 
-    def disarm(self) -> None:
+    def end(self) -> None:
         """Stop watching."""
-        self._arm(None)
+        self._timer.cancel()
+        if self._arm is not None:
+            self._arm(None)
 
+    def _expire(self) -> None:
+        if not self._lost:
+            self.expired = True
+            self._task.cancel()
 
-def _cancel_when_gone(scope: Scope) -> _Watch | None:
-    arm = scope.get("extensions", {}).get("hashyard.disconnect")
-    return None if arm is None else _Watch(arm)
+    def _lose(self) -> None:
+        if not self.expired:
+            self._lost = True
+            self._task.cancel()

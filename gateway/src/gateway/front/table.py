@@ -173,15 +173,15 @@ ROUTES: tuple[Route, ...] = (
         timeout_s=120,
     ),
     Route("/api/hosting", "hosting", body_cap_bytes=2 * _MIB, timeout_s=60, stream=True),
-    *(
+    *(  # the document's own paths
         Route(
             f"/hosting/miner/{{miner_id}}/{action}",
             "hosting",
-            _POST,
+            _READ if action == "detail" else _POST,
             exact=True,
             rewrite=rf"/api/hosting/miners/\1/{action}",
         )
-        for action in ("start", "shutdown", "reboot")
+        for action in ("detail", "start", "shutdown", "reboot")
     ),
     Route("/api/telemetry", "telemetry", stream=True),
     Route("/api/intelligence", "intelligence", body_cap_bytes=8 * _MIB, timeout_s=60, stream=True),

@@ -1,29 +1,37 @@
-"""The client to the services: aiohttp behind one small interface."""
+"""The client to the services, behind one small interface."""
 
+import asyncio
+import time
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol
+from urllib.parse import urlsplit
 
-import aiohttp
-from multidict import CIMultiDict
-from yarl import URL
+from gateway.front.wire import Connection, Headers, Stale, Unreachable
 
 CONNECT_TIMEOUT_S = 2.0
-Headers = list[tuple[bytes, bytes]]
-
-
-class Unreachable(Exception):
-    """The service could not be reached, or answered something that is not HTTP."""
+_IDLE_S = 4.0
+"""Less than the five seconds after which uvicorn closes an idle connection."""
+_LIFE_S = 60.0
+"""So that replicas behind one name get their share."""
 
 
 class Reply(Protocol):
-    """A service's answer: its head, and a body still to be read."""
+    """A service's answer: its head, and its body if it was small."""
 
-    status: int
-    headers: Headers
-    length: int | None
+    @property
+    def status(self) -> int:
+        """The status."""
+        ...
 
-    async def read(self) -> bytes:
-        """Return the whole body."""
+    @property
+    def headers(self) -> Headers:
+        """The headers, names in lower case."""
+        ...
+
+    @property
+    def body(self) -> bytes | None:
+        """The whole body, or None: then it comes in `chunks`."""
         ...
 
     def chunks(self) -> AsyncIterator[bytes]:
@@ -31,7 +39,7 @@ class Reply(Protocol):
         ...
 
     def close(self) -> None:
-        """Give up the connection (it is reused only after a whole body)."""
+        """Be done with the answer, whether or not its body was read to the end."""
         ...
 
 
@@ -42,83 +50,116 @@ class Upstream(Protocol):
         self,
         method: str,
         target: bytes,
-        headers: CIMultiDict[str],
-        body: bytes | AsyncIterator[bytes] | None,
-    ) -> Reply:
-        """Send a request and return the answer's head."""
-        ...
-
-
-class _AiohttpReply:
-    __slots__ = ("_response", "headers", "length", "status")
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.status = response.status
-        self.headers: Headers = list(response.raw_headers)
-        self.length = response.content_length
-
-    async def read(self) -> bytes:
-        try:
-            return await self._response.read()
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unreachable(str(error)) from error
-
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        try:
-            while chunk := await self._response.content.readany():
-                yield chunk
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unreachable(str(error)) from error
-
-    def close(self) -> None:
-        self._response.close()
-
-
-class AiohttpUpstream:
-    """One service over HTTP/1.1. No redirects, cookies, proxies or decompression.
-
-    Time-outs are the caller's; aiohttp itself limits only the connecting. A kept connection that
-    the service closed just as it was used is tried once more, for idempotent methods only.
-    """
-
-    def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
-        self._session = session
-        self._base = base_url.rstrip("/")
-
-    async def send(
-        self,
-        method: str,
-        target: bytes,
-        headers: CIMultiDict[str],
+        headers: Headers,
         body: bytes | AsyncIterator[bytes] | None,
     ) -> Reply:
         """Send a request and return the answer's head.
 
         Raises:
-            Unreachable: no connection, or no HTTP on it.
+            Unreachable: there is no answer.
         """
-        url = URL(self._base + target.decode("ascii"), encoded=True)
+        ...
+
+    def close(self) -> None:
+        """Give back the connections that are kept."""
+        ...
+
+
+class _HttpReply:
+    __slots__ = ("_connection", "_pool", "body", "headers", "status")
+
+    def __init__(self, connection: Connection, pool: "HttpUpstream") -> None:
+        self._connection = connection
+        self._pool = pool
+        self.status = connection.status
+        self.headers = connection.headers
+        self.body = connection.whole()
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        while chunk := await self._connection.next_chunk():
+            yield chunk
+
+    def close(self) -> None:
+        self._pool.give_back(self._connection)
+
+
+class HttpUpstream:
+    """One service over HTTP/1.1, on kept connections.
+
+    Time-outs are the caller's, who cancels; only connecting has its own.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme != "http" or not parts.hostname or parts.path.strip("/"):
+            msg = f"{base_url}: an upstream is http://host:port"
+            raise ValueError(msg)
+        self._host = parts.hostname
+        self._port = parts.port or 80
+        self._prefix = f" HTTP/1.1\r\nhost: {parts.netloc}\r\n".encode()
+        self._idle: deque[Connection] = deque()
+
+    async def send(
+        self,
+        method: str,
+        target: bytes,
+        headers: Headers,
+        body: bytes | AsyncIterator[bytes] | None,
+    ) -> Reply:
+        """Send a request and return the answer's head.
+
+        A GET is tried once more if its kept connection turns out to be closed.
+
+        Raises:
+            Unreachable: no connection, or no sensible answer on it.
+        """
+        lines = [name + b": " + value + b"\r\n" for name, value in headers]
+        head = b"".join((method.encode(), b" ", target, self._prefix, *lines, b"\r\n"))
+        connection = self._kept() or await self._connect()
         try:
-            response = await self._session.request(
-                method, url, headers=headers, data=body, allow_redirects=False
-            )
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unreachable(str(error)) from error
-        return _AiohttpReply(response)
+            try:
+                await connection.ask(head, body)
+            except Stale:
+                if method != "GET":
+                    raise
+                connection = await self._connect()
+                await connection.ask(head, body)
+        except BaseException:
+            connection.abort()
+            raise
+        return _HttpReply(connection, self)
 
+    def give_back(self, connection: Connection) -> None:
+        """Keep a connection whose answer was read to the end; break any other."""
+        moment = time.monotonic()
+        fresh = moment - connection.made_at < _LIFE_S
+        if connection.complete and connection.reusable and fresh and not connection.closed:
+            connection.idle_since = moment
+            connection.used = True
+            self._idle.append(connection)
+        else:
+            connection.abort()
 
-def client_session(connections: int) -> aiohttp.ClientSession:
-    """Return the session that all upstreams share."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=0, limit_per_host=connections, keepalive_timeout=30, use_dns_cache=True
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
-        auto_decompress=False,
-        trust_env=False,
-        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-        max_line_size=16_384,
-        max_field_size=16_384,
-    )
+    def close(self) -> None:
+        """Give back the connections that are kept."""
+        while self._idle:
+            self._idle.pop().abort()
+
+    def _kept(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()  # the last used: the others may age and go
+            if connection.closed:
+                continue
+            if time.monotonic() - connection.idle_since < _IDLE_S:
+                return connection
+            connection.abort()
+        return None
+
+    async def _connect(self) -> Connection:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                loop = asyncio.get_running_loop()
+                _, connection = await loop.create_connection(Connection, self._host, self._port)
+        except (OSError, TimeoutError) as error:
+            raise Unreachable(f"no connection to {self._host}:{self._port}: {error}") from error
+        return connection
