@@ -8,6 +8,7 @@ from typing import Any
 import kubernetes_validate
 import yaml
 
+from launcher import manifests
 from launcher.paths import ROOT
 
 _KUBERNETES = "1.32"
@@ -40,7 +41,8 @@ def _kustomization(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     if rendered.returncode:
         return [], [f"{folder.relative_to(ROOT)}: {rendered.stderr.strip()}"]
     objects = [one for one in yaml.safe_load_all(rendered.stdout) if one]
-    return objects, [fault for one in objects if (fault := _fault(one))]
+    faults = [fault for one in objects if (fault := _fault(one))]
+    return objects, faults + manifests.findings(objects)
 
 
 def _fault(one: dict[str, Any]) -> str | None:

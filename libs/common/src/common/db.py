@@ -33,7 +33,7 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.orm import Mapped, SessionTransaction, mapped_column
+from sqlalchemy.orm import Mapped, SessionTransaction, declared_attr, mapped_column
 from sqlalchemy.orm import Session as SyncSession
 from sqlalchemy.types import TypeEngine
 
@@ -93,10 +93,14 @@ class OutboxColumns(Tenant):
     """Events that leave with the transaction that wrote them; insert-only, sent by the relay."""
 
     __tablename__ = "outbox"
-    __table_args__: Any = (
-        Index("ix_outbox_pending", "id", postgresql_where=text("published_at IS NULL")),
-        Index("ix_outbox_organisation_id", "organisation_id", "id"),
-    )
+
+    @declared_attr.directive
+    def __table_args__(cls) -> Any:  # noqa: N805  (each service's table needs indexes of its own)
+        """Index what waits to be sent, and each tenant's rows."""
+        return (
+            Index("ix_outbox_pending", "id", postgresql_where=text("published_at IS NULL")),
+            Index("ix_outbox_organisation_id", "organisation_id", "id"),
+        )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     event_id: Mapped[UUID] = mapped_column(unique=True)
@@ -174,7 +178,11 @@ class AuditColumns(Tenant):
     """Who did what: append-only, chained by hash per organisation (`common.audit`)."""
 
     __tablename__ = "audit_event"
-    __table_args__: Any = (Index("ix_audit_event_organisation_id", "organisation_id", "id"),)
+
+    @declared_attr.directive
+    def __table_args__(cls) -> Any:  # noqa: N805  (each service's table needs indexes of its own)
+        """Index each tenant's rows."""
+        return (Index("ix_audit_event_organisation_id", "organisation_id", "id"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     at: Mapped[datetime]
@@ -208,7 +216,11 @@ class JobColumns(Tenant):
     """Long work and how far it has come (`common.jobs`)."""
 
     __tablename__ = "job"
-    __table_args__: Any = (Index("ix_job_organisation_id", "organisation_id", "id"),)
+
+    @declared_attr.directive
+    def __table_args__(cls) -> Any:  # noqa: N805  (each service's table needs indexes of its own)
+        """Index each tenant's rows."""
+        return (Index("ix_job_organisation_id", "organisation_id", "id"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     kind: Mapped[str]
