@@ -12,8 +12,9 @@ from telemetry.devices.device import (
     Device,
     Limits,
 )
-from telemetry.devices.exchange import Reply, exchange, request_for
+from telemetry.devices.exchange import Reply, exchange, reply_in, request_for
 from telemetry.devices.families import antminer, generic, luxos, whatsminer
+from telemetry.devices.wire import ask
 from telemetry.domain.normalise import Context, failed, family_of, normalise
 from telemetry.domain.normalise_answers import Answers, refuses_joining, status_of
 from telemetry.domain.reading import Family, Flag, Identity, Outcome, Reading
@@ -42,19 +43,41 @@ async def poll(
     """
     now = limits.monotonic()
     known = _still_true(capabilities, device, now)
-    asking = _Asking(device, limits, joins=known.joins)
     family = known.family or declared_family(device)
-    if family is None:
-        await asking.for_all(_DETECTION)
-        if "summary" in asking.answers.parts:
-            family = family_of(asking.answers)
-    if family is not None:
-        await _follow(asking, family, identity_is_due=_identity_is_due(known, now))
+    reply = None
+    if known.joins and family is not None and not _identity_is_due(known, now):
+        # The rule: one question, and nothing more alive than it needs while it is under way.
+        request = request_for(PLANS[family].every_time)
+        answer = await ask(device.address, device.port, request, limits.deadlines)
+        reply = reply_in(answer)
+    asking = _Asking(device, limits, joins=known.joins)
+    if reply is None or family is None or not asking.take_joined(reply, PLANS[family].every_time):
+        family = await _ask_step_by_step(asking, family, known, reply, now)
     if known.joins is not asking.joins:
         known = replace(known, joins=asking.joins, joins_learned_at=now)
     if family is None or "summary" not in asking.answers.parts:
         return asking.nothing(), known
     return _concluded(asking, family, known, now)
+
+
+async def _ask_step_by_step(
+    asking: "_Asking", family: Family | None, known: Capabilities, reply: Reply | None, now: float
+) -> Family | None:
+    """Find out the family where it is not known, and ask for what its plan names."""
+    if family is None:
+        await asking.for_all(_DETECTION)
+        if "summary" not in asking.answers.parts:
+            return None
+        family = family_of(asking.answers)
+    plan, parts = PLANS[family], asking.answers.parts
+    if not _identity_is_due(known, now):
+        await asking.for_all(plan.every_time, reply)
+        return family
+    wanted = plan.every_time + plan.for_identity
+    await asking.for_all(tuple(command for command in wanted if command not in parts))
+    if asking.failure is None:
+        await asking.in_turn(plan.for_identity_alone)
+    return family
 
 
 def declared_family(device: Device) -> Family | None:
@@ -75,64 +98,65 @@ class _Asking:
         self.failure: Outcome | None = None
         self.joins = joins
 
-    async def for_all(self, commands: tuple[str, ...]) -> None:
-        """Ask for several reports: at once where the miner joins, else one after another."""
+    async def for_all(self, commands: tuple[str, ...], reply: Reply | None = None) -> None:
+        """Ask for several reports: at once where the miner joins, else one after another.
+
+        A reply that is at hand already is the answer to the joined question.
+        """
         if self.joins is False or len(commands) < 2:  # noqa: PLR2004  # one alone needs no joining
             await self.in_turn(commands)
             return
-        reply = await self._ask(commands)
-        if reply.document is None:
+        reply = await self._ask(commands, reply)
+        if self.take_joined(reply, commands) or reply.document is None:
             return
-        if not refuses_joining(reply.document):
-            self.joins = True
-            self.answers.take_joined(reply.document, commands)
-        elif status_of(reply.document).outcome is Outcome.DENIED:
+        if status_of(reply.document).outcome is Outcome.DENIED:
             self.failure = Outcome.DENIED
         else:
             self.joins = False
             await self.in_turn(commands)
+
+    def take_joined(self, reply: Reply, commands: tuple[str, ...]) -> bool:
+        """Take the answers out of a joined one; False when it is none."""
+        if reply.document is None or refuses_joining(reply.document):
+            return False
+        self.joins = True
+        self._note_repairs(reply)
+        self.answers.take_joined(reply.document, commands)
+        return True
 
     async def in_turn(self, commands: tuple[str, ...]) -> None:
         """Ask for reports one by one; a miner that stops answering is not asked further."""
         for command in commands:
             reply = await self._ask((command,))
             if reply.document is not None:
+                self._note_repairs(reply)
                 self.answers.take(command, reply.document)
                 continue
             self.answers.refused[command] = reply.outcome
             if reply.outcome not in _ANSWERED_BADLY:
                 return
 
-    async def _ask(self, commands: tuple[str, ...]) -> Reply:
+    async def _ask(self, commands: tuple[str, ...], reply: Reply | None = None) -> Reply:
         request = request_for(commands)
-        reply = await exchange(self.device, request, self.limits.deadlines)
+        if reply is None:
+            reply = await exchange(self.device, request, self.limits.deadlines)
         if reply.outcome in _WORTH_A_RETRY and not self._retried:
             self._retried = True
             await asyncio.sleep(self.limits.uniform(*self.limits.retry_after_s))
             reply = await exchange(self.device, request, self.limits.deadlines)
         if reply.document is None:
             self.failure = reply.outcome
-        elif reply.rules:
+        return reply
+
+    def _note_repairs(self, reply: Reply) -> None:
+        if reply.rules:
             self.answers.flags |= reply.rules
             self.answers.repaired |= reply.outcome is Outcome.REPAIRED
-        return reply
 
     def nothing(self) -> Reading:
         """Return the reading of a poll that brought no summary."""
         refused = self.answers.refused.get("summary")
         return failed(refused or self.failure or Outcome.WRONG_SHAPE, self.answers.flags)
-
-
-async def _follow(asking: _Asking, family: Family, *, identity_is_due: bool) -> None:
-    """Ask for what the family's plan names and a detection has not brought yet."""
-    plan, parts = PLANS[family], asking.answers.parts
-    if not identity_is_due:
-        await asking.for_all(plan.every_time)
-        return
-    wanted = plan.every_time + plan.for_identity
-    await asking.for_all(tuple(command for command in wanted if command not in parts))
-    if asking.failure is None:
-        await asking.in_turn(plan.for_identity_alone)
 
 
 def _still_true(known: Capabilities, device: Device, now: float) -> Capabilities:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from telemetry.domain.normalise_answers import Answers, Row, status_of
+from telemetry.domain.normalise_answers import Answers, Row, when_of
 from telemetry.domain.normalise_families import (
     HARDWARE,
     Hardware,
@@ -137,7 +137,7 @@ def _pool(row: Row, flags: Flags) -> Pool:
 
 
 def _note_skew(answer: Row, now_s: float | None, flags: Flags) -> None:
-    when = status_of(answer).when
+    when = when_of(answer)
     if now_s is not None and when is not None and abs(when - now_s) > LARGEST_SKEW_S:
         flags.add(Flag.CLOCK_SKEW)
 
@@ -148,7 +148,7 @@ def _judge(answers: Answers, context: Context) -> Outcome:
     _note_skew(answers.parts["summary"], context.now_s, flags)
     if context.family is Family.GENERIC:
         flags.add(Flag.GENERIC_MAPPING)
-    if any(command not in answers.parts for command in context.required):
+    if not all(map(answers.parts.__contains__, context.required)):
         flags.add(Flag.PART_MISSING)
         if Outcome.DENIED in answers.refused.values():
             flags.add(Flag.DENIED)

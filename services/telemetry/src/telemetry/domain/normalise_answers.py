@@ -6,15 +6,15 @@ answer has a STATUS, in a list, as an object or as a letter, and its rows beside
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any
 
 from telemetry.domain.reading import Flag, Outcome
 
-Row = Mapping[str, object]
+Row = Mapping[str, Any]
 
 INVALID_COMMAND = 14
 ACCESS_DENIED = 45
-_FAILED = frozenset({"E", "F"})
+_FAILED = ("E", "F")  # not a set: what stands there may be a list, which cannot be looked up
 _NO_ROW: Row = {}
 
 
@@ -51,21 +51,17 @@ class Answers:
     flags: set[Flag] = field(default_factory=set[Flag])
     repaired: bool = False
 
-    def take(self, command: str, part: object) -> None:
+    def take(self, command: str, part: Any) -> None:
         """Sort the answer to one command into those that say something and those that refuse."""
-        if type(part) is list:
-            listed = cast(list[object], part)
-            part = listed[0] if listed else None
-        if type(part) is not dict:
+        if part.__class__ is list:
+            part = part[0] if part else None
+        if part.__class__ is not dict:
             self.flags.add(Flag.WRONG_SHAPE)
             self.refused[command] = Outcome.WRONG_SHAPE
-            return
-        answer = cast(dict[str, object], part)
-        status = _bare_status(answer)
-        if status.get("STATUS") in _FAILED:
-            self.refused[command] = status_of(answer).outcome
+        elif _bare_status(part).get("STATUS") in _FAILED:
+            self.refused[command] = status_of(part).outcome
         else:
-            self.parts[command] = answer
+            self.parts[command] = part
 
     def take_joined(self, document: Row, commands: Iterable[str]) -> None:
         """Take the answer to each command out of a joined one."""
@@ -78,15 +74,13 @@ class Answers:
         part = self.parts.get(command)
         if part is None:
             return ()
-        found = part.get(name)
-        if type(found) is list:
-            rows = [cast(Row, row) for row in cast(list[object], found) if type(row) is dict]
-            if len(rows) < len(cast(list[object], found)):
-                self.flags.add(Flag.WRONG_SHAPE)
-            return rows
-        if found is not None:
+        found: Any = part.get(name)
+        if found is None:
+            return ()
+        kept = [row for row in found if row.__class__ is dict] if found.__class__ is list else []
+        if found.__class__ is not list or len(kept) < len(found):
             self.flags.add(Flag.WRONG_SHAPE)
-        return (cast(Row, found),) if type(found) is dict else ()
+        return [found] if found.__class__ is dict else kept
 
     def row(self, command: str, name: str) -> Row:
         """Return the last such row, which in stock answers is the one with the numbers."""
@@ -95,31 +89,37 @@ class Answers:
 
     def message(self, command: str) -> Row:
         """Return the `Msg` object that WhatsMiner's own commands answer with."""
-        found = self.parts.get(command, _NO_ROW).get("Msg")
-        return cast(Row, found) if type(found) is dict else _NO_ROW
+        found: Any = self.parts.get(command, _NO_ROW).get("Msg")
+        return found if found.__class__ is dict else _NO_ROW
 
 
 def _bare_status(answer: Row) -> Row:
-    raw = answer.get("STATUS")
-    if type(raw) is list:
-        listed = cast(list[object], raw)
-        raw = listed[0] if listed else None
-    if type(raw) is dict:
-        return cast(Row, raw)
-    return answer if type(raw) is str else _NO_ROW
+    raw: Any = answer.get("STATUS")
+    if raw.__class__ is list:
+        raw = raw[0] if raw else None
+    if raw.__class__ is dict:
+        return raw
+    return answer if raw.__class__ is str else _NO_ROW
 
 
 def status_of(answer: Row) -> Status:
     """Read the status of an answer in any of its three forms."""
     raw = _bare_status(answer)
-    code, when = raw.get("Code", raw.get("code")), raw.get("When", raw.get("when"))
+    code = raw.get("Code", raw.get("code"))
     return Status(
         letter=_as_text(raw.get("STATUS")),
-        code=code if type(code) is int else None,
+        code=code if code.__class__ is int else None,
         message=_as_text(raw.get("Msg", raw.get("msg"))),
-        when=float(when) if type(when) is int or type(when) is float else None,
+        when=when_of(answer),
         description=_as_text(raw.get("Description")),
     )
+
+
+def when_of(answer: Row) -> float | None:
+    """Return the time on the miner's clock when it answered."""
+    raw = _bare_status(answer)
+    when = raw.get("When", raw.get("when"))
+    return float(when) if when.__class__ is int or when.__class__ is float else None
 
 
 def refuses_joining(document: Row) -> bool:

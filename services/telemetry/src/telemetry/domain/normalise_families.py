@@ -9,6 +9,7 @@ from telemetry.domain.normalise_values import (
     Flags,
     counter,
     fan,
+    hottest,
     power,
     temperature,
     temperatures,
@@ -59,16 +60,18 @@ def _chains(row: Row, flags: Flags, *, is_hydro: bool) -> Hardware:
     board_temps: list[float] = []
     inlet_temps: list[float] = []
     for chips_key, chip_keys, board_keys in _CHAINS:
-        count = counter(row.get(chips_key), flags, LARGEST_SMALL_COUNT)
-        if not count:
+        count = row.get(chips_key)
+        if count is None or not (count := counter(count, flags, LARGEST_SMALL_COUNT)):
             continue
         boards += 1
         chips += count
-        chip_temps += temperatures(_first(row, chip_keys), flags)
-        of_board = temperatures(_first(row, board_keys), flags)
-        board_temps += of_board
-        if is_hydro:
-            inlet_temps += of_board[:2]  # water: first its two inlet sensors, then its outlet
+        of_board = _first(row, board_keys)
+        if (chip_c := hottest(_first(row, chip_keys), flags)) is not None:
+            chip_temps.append(chip_c)
+        if (board_c := hottest(of_board, flags)) is not None:
+            board_temps.append(board_c)
+        if is_hydro:  # water: first its two inlet sensors, then its outlet
+            inlet_temps += temperatures(of_board, flags)[:2]
     return Hardware(
         chip_temp_max_c=max(chip_temps, default=None),
         board_temp_max_c=max(board_temps, default=None),
@@ -80,8 +83,8 @@ def _chains(row: Row, flags: Flags, *, is_hydro: bool) -> Hardware:
 
 def _first(row: Row, keys: tuple[str, ...]) -> object:
     for key in keys:
-        if key in row:
-            return row[key]
+        if (value := row.get(key)) is not None:
+            return value
     return None
 
 

@@ -88,17 +88,21 @@ def temperature(value: object, flags: Flags) -> float | None:
 def temperatures(value: object, flags: Flags) -> list[float]:
     """Read one temperature or several, which stock firmware writes as "78-50-69-70"."""
     parts: Sequence[object] = (value,)
-    if type(value) is str and "-" in value:
+    if type(value) is str and "-" in value.strip()[1:]:
         parts = value.split("-")
-        try:
-            found = [float(part) for part in parts]
-        except ValueError:
-            found = []
-        if found and all(0 < c < HOTTEST_C for c in found):
-            return found  # as good as always; the rest is read part by part
-        if not value.rpartition("-")[0]:
-            parts = (value,)  # one temperature below zero
     return [c for part in parts if (c := temperature(part, flags)) is not None]
+
+
+def hottest(value: object, flags: Flags) -> float | None:
+    """Return the highest of what `temperatures` reads; all whole and in bounds is the rule."""
+    if type(value) is str:
+        try:
+            found = [*map(int, value.split("-"))]
+        except ValueError:
+            found = [0]
+        if min(found) > 0 and (highest := max(found)) < HOTTEST_C:
+            return float(highest)
+    return max(temperatures(value, flags), default=None)
 
 
 def power(value: object, flags: Flags) -> float | None:
