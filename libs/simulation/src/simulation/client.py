@@ -20,13 +20,13 @@ class ControlClient:
         self._timeout_s = timeout_s
 
     def status(self) -> dict[str, Any]:
-        return self._call("GET", "/status")
+        return self.call("GET", "/status")
 
     def miners(self) -> list[dict[str, Any]]:
-        return self._call("GET", "/miners")["miners"]
+        return self.call("GET", "/miners")["miners"]
 
     def miner(self, which: int | str) -> dict[str, Any]:
-        return self._call("GET", f"/miners/{which}")
+        return self.call("GET", f"/miners/{which}")
 
     def set_fault(
         self,
@@ -46,18 +46,19 @@ class ControlClient:
             "family": family,
             "duration_s": duration_s,
         }
-        return self._call("POST", "/faults", order)
+        return self.call("POST", "/faults", order)
 
     def clear_faults(self) -> dict[str, Any]:
-        return self._call("DELETE", "/faults")
+        return self.call("DELETE", "/faults")
 
     def outage(self, *, duration_s: float | None = None) -> dict[str, Any]:
-        return self._call("POST", "/outage", {"duration_s": duration_s})
+        return self.call("POST", "/outage", {"duration_s": duration_s})
 
     def reset_counters(self) -> None:
-        self._call("POST", "/counters/reset")
+        self.call("POST", "/counters/reset")
 
-    def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+    def call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """Send any request; the methods above are the usual ones."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
         try:
             connection.request(method, path, orjson.dumps(body) if body is not None else None)

@@ -257,6 +257,7 @@ class Fleet:
         """Set a fault on the chosen miners, or on all."""
         for miner in self.miners if chosen is None else chosen:
             await miner.set_fault(kind, duration_s=duration_s)
+            await asyncio.sleep(0)  # the others keep answering meanwhile
 
     async def outage(self, *, duration_s: float | None = None) -> None:
         """Cut the network: every connection attempt is swallowed, open ones are lost."""
@@ -267,6 +268,7 @@ class Fleet:
     async def clear_faults(self, kind: FaultKind | None = None) -> None:
         for miner in self.miners:
             await miner.clear_faults(kind)
+            await asyncio.sleep(0)
 
     def true_power_w(self, now: float | None = None) -> float:
         """Return the watts of the whole fleet at the wall."""

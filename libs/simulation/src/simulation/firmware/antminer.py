@@ -4,7 +4,7 @@ from simulation.firmware.base import ACCESS_DENIED, INVALID_COMMAND, Firmware
 from simulation.requests import Request
 
 MINER_VERSION = "uart_trans.1.3 simulated"
-COMPILED = "Fri Aug  5 17:00:38 CST 2022"
+COMPILED = '"CompileTime":"Fri Aug  5 17:00:38 CST 2022"'  # codespell:ignore compiletime
 POOL_HOSTS = ("pool-a.simulated.invalid", "pool-b.simulated.invalid", "pool-c.simulated.invalid")
 WRITES = frozenset(
     {"addpool", "removepool", "enablepool", "disablepool", "switchpool", "poolpriority"}
@@ -32,7 +32,7 @@ class Antminer(Firmware):
             22,
             "BMMiner versions",
             f'"VERSION":[{{"BMMiner":"1.0.0 simulated","API":"3.1","Miner":"{MINER_VERSION}",'
-            f'"CompileTime":"{COMPILED}","Type":"{self.unit.model.type_name}"}}]',
+            f'{COMPILED},"Type":"{self.unit.model.type_name}"}}]',
         )
 
     def summary(self, now: float) -> str:
@@ -89,7 +89,7 @@ class Antminer(Firmware):
             70,
             "BMMiner stats",
             f'"STATS":[{{"BMMiner":"1.0.0 simulated","Miner":"{MINER_VERSION}",'
-            f'"CompileTime":"{COMPILED}","Type":"{model.type_name}"}}{between}'
+            f'{COMPILED},"Type":"{model.type_name}"}}{between}'
             f'{{"STATS":0,"ID":"BTM_SOC0","Elapsed":{elapsed_s},"Calls":0,"Wait":0.0,"Max":0.0,'
             f'"Min":99999999.0,"GHS 5s":"{rate_ghs:.2f}",'
             f'"GHS av":{machine.average_ths(now, elapsed_s) * 1e3:.2f},'

@@ -13,6 +13,7 @@ from simulation.physics import Machine
 from simulation.requests import Request
 
 VERSION = "2025.7.10.152155 simulated"
+COMPILED = '"CompileTime":"2025-07-10"'  # codespell:ignore compiletime
 SESSION_IDLE_S = 60.0
 BAD_PARAMETER = 402
 BAD_SESSION = 403
@@ -45,7 +46,7 @@ class LuxOS(Firmware):
             22,
             "LUXminer versions",
             f'"VERSION":[{{"LUXminer":"{VERSION}","API":"3.7","Miner":"{VERSION}",'
-            f'"CompileTime":"2025-07-10","Type":"{self.unit.model.type_name}"}}]',
+            f'{COMPILED},"Type":"{self.unit.model.type_name}"}}]',
         )
 
     def config(self, now: float) -> str:
@@ -117,7 +118,7 @@ class LuxOS(Firmware):
             now,
             70,
             "LUXminer stats",
-            f'"STATS":[{{"LUXminer":"{VERSION}","Miner":"{VERSION}","CompileTime":"2025-07-10",'
+            f'"STATS":[{{"LUXminer":"{VERSION}","Miner":"{VERSION}",{COMPILED},'
             f'"Type":"{model.type_name}"}},{{"STATS":0,"ID":"LUX0","Elapsed":{elapsed_s},'
             f'"GHS 5s":{rate_ghs:.2f},"GHS av":'
             f'{machine.average_ths(now, elapsed_s) * 1e3:.2f},"Mode":2,'
