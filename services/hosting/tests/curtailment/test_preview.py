@@ -184,6 +184,27 @@ async def test_a_recommendation_that_falls_short_is_not_used(
     assert answer.json()["code"] == "recommendation_unusable"
 
 
+@pytest.mark.parametrize("answer", [{"status": 200}, {"status": 200, "shutdown": ["all"]}])
+async def test_a_recommendation_that_cannot_be_read_is_none(
+    client: httpx.AsyncClient, new_miner: NewMiner, wanted: Wanted, outside: Any, answer: Dict
+) -> None:
+    await new_miner()
+    outside.refusal = answer
+    refused = await client.post(TRIGGER, json=wanted(0.001))
+    assert refused.status_code == 503
+    assert refused.json()["code"] == "recommendation_unusable"
+
+
+async def test_another_refusal_of_intelligence_is_passed_on(
+    client: httpx.AsyncClient, new_miner: NewMiner, wanted: Wanted, outside: Any
+) -> None:
+    await new_miner()
+    outside.refusal = {"status": 403, "detail": "not you", "code": "forbidden"}
+    refused = await client.post(TRIGGER, json=wanted(0.001))
+    assert refused.status_code == 403
+    assert refused.json()["detail"] == "not you"
+
+
 async def test_a_greedy_answer_after_a_solver_timeout_is_flagged(
     client: httpx.AsyncClient, new_miner: NewMiner, wanted: Wanted, outside: Any
 ) -> None:

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -13,8 +13,10 @@ from hosting.domain.curtailment import (
     PlanStatus,
     Progress,
     RestorePace,
+    Standing,
     UndeclaredTransition,
     acted,
+    chore,
     in_batches,
     megawatts_to_watts,
     moved,
@@ -116,3 +118,46 @@ def test_recovery_is_spread_evenly(machines: int, size: int) -> None:
     last = pace.last_batch_at(NOON, machines)
     assert last == NOON + max(len(batches) - 1, 0) * timedelta(seconds=30)
     assert pace.next_at(NOON) == NOON + timedelta(seconds=30)
+
+
+def standing(**changes: Any) -> Standing:
+    values: dict[str, Any] = {
+        "status": "executed",
+        "scheduled_time": NOON,
+        "ends_at": None,
+        "next_restore_at": None,
+        "watched_at": NOON,
+        "miners_affected": 3,
+    }
+    return Standing(**(values | changes))
+
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("plan", "due"),
+    [
+        (standing(status="pending"), None),
+        (standing(status="approved"), "start"),
+        (standing(status="approved", scheduled_time=NOON + SECOND), None),
+        (standing(status="executing"), None),
+        (standing(status="executing", ends_at=NOON), "restore"),
+        (standing(status="executing", watched_at=NOON - 60 * SECOND), "watch"),
+        (standing(), None),
+        (standing(ends_at=NOON), "restore"),
+        (standing(ends_at=NOON + SECOND), None),
+        (standing(watched_at=None), "watch"),
+        (standing(watched_at=NOON - 60 * SECOND), "watch"),
+        (standing(status="failed", ends_at=NOON), "restore"),
+        (standing(status="failed", ends_at=NOON, miners_affected=0), None),
+        (standing(status="failed", watched_at=None, miners_affected=0), None),
+        (standing(status="restoring"), "wake"),
+        (standing(status="restoring", next_restore_at=NOON), "wake"),
+        (standing(status="restoring", next_restore_at=NOON + SECOND), None),
+        (standing(status="completed", ends_at=NOON), None),
+        (standing(status="cancelled", ends_at=NOON), None),
+    ],
+)
+def test_what_is_due(plan: Standing, due: str | None) -> None:
+    assert chore(plan, NOON, watch_every=60 * SECOND) == due
