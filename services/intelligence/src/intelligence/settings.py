@@ -14,4 +14,4 @@ class Settings(ServiceSettings):
     )
 
     solver_processes: int = Field(default=2, ge=1, le=64)
-    """Integer programmes that may run at once; each is a process of some 90 MB."""
+    """Integer programmes that may run at once; each is a process of some 80 MB."""
