@@ -8,9 +8,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 import typer
 
-from launcher import benches, checks, console, contracts, deployments, fresh, infra, reload, suite
+from launcher import (
+    benches,
+    checks,
+    console,
+    contracts,
+    deployments,
+    fresh,
+    infra,
+    reload,
+    suite,
+    walk,
+)
+from launcher.api import RefusedError
 from launcher.installation import SERVICES, load
 from launcher.kafka import TamperedJarsError, fetch_jars
 from launcher.paths import LOCAL, ROOT
@@ -42,6 +55,9 @@ def _said_plainly() -> Generator[None]:
         DemoNotSeededError,
         TamperedJarsError,
         fresh.NotPossibleError,
+        walk.WalkError,
+        RefusedError,
+        httpx.TransportError,
         deployments.NotInstalledError,
         LookupError,
     ) as error:
@@ -109,6 +125,13 @@ def run(service: str) -> None:
         raise typer.Exit(1)
     with _said_plainly(), stack.held(service):
         reload.run(service_program(stack.installation, service))
+
+
+@app.command("walk")
+def walk_main_job() -> None:
+    """Play the main job against the running system."""
+    with _said_plainly():
+        walk.walk(LOCAL / "demo.json", console.console)
 
 
 @app.command(hidden=True)
