@@ -5,11 +5,11 @@ task publishes the grown incident, so that 2,000 machines make a handful of even
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -83,17 +83,22 @@ async def join(
 
 
 async def leave(
-    session: AsyncSession, cause: Cause, miner_ids: Iterable[UUID], at: datetime
+    session: AsyncSession,
+    miner_ids: Sequence[UUID],
+    at: datetime,
+    *,
+    cause: Cause | None = None,
 ) -> None:
-    """Take machines out of their incidents of this cause; close those that are then empty."""
+    """Take machines out of their incidents (of this cause, if given); close the empty ones."""
+    of_cause = true() if cause is None else Incident.cause == cause
     touched = await session.scalars(
         select(Incident.id)
         .join(IncidentMiner, IncidentMiner.incident_id == Incident.id)
         .where(
-            Incident.cause == cause,
+            of_cause,
             Incident.ends_at.is_(None),
             IncidentMiner.left_at.is_(None),
-            IncidentMiner.miner_id.in_(list(miner_ids)),
+            IncidentMiner.miner_id.in_(miner_ids),
         )
         .distinct()
         .order_by(Incident.id)
@@ -107,7 +112,7 @@ async def leave(
             .where(
                 IncidentMiner.incident_id == incident_id,
                 IncidentMiner.left_at.is_(None),
-                IncidentMiner.miner_id.in_(list(miner_ids)),
+                IncidentMiner.miner_id.in_(miner_ids),
             )
             .values(left_at=at)
         )

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.auth import Principal
@@ -29,7 +30,7 @@ from hosting.miners.events import COMMANDS_PER_EVENT, CommandOrdered, MinerComma
 from hosting.miners.models import Command, Miner
 from hosting.miners.registry import miner_of, record
 from hosting.miners.schemas import CommandView
-from hosting.miners.statuses import StatusConflict, locked, move
+from hosting.miners.statuses import StatusConflict, fall_silent, locked, move
 from hosting.settings import Settings
 
 UNDER_WAY = ("ordered", "accepted")
@@ -170,7 +171,10 @@ async def _settle(session: AsyncSession, ended: Sequence[Command]) -> None:
         if may_become(miner.status, to):
             following[to].append(miner)
     for to, group in following.items():
-        await move(session, group, to)
+        if to == "offline":
+            await fall_silent(session, group, now())
+        else:
+            await move(session, group, to)
 
 
 def _back(command: Command) -> MinerStatus:
@@ -191,8 +195,8 @@ async def _latest(session: AsyncSession, miner_ids: Sequence[UUID]) -> Sequence[
     rows = await session.scalars(
         select(Command.id)
         .where(Command.miner_id.in_(miner_ids))
-        .distinct(Command.miner_id)
         .order_by(Command.miner_id, Command.id.desc())
+        .ext(distinct_on(Command.miner_id))
     )
     return rows.all()
 

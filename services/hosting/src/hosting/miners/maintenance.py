@@ -14,7 +14,7 @@ from hosting.incidents import ledger
 from hosting.miners.models import Maintenance
 from hosting.miners.registry import miner_of, record
 from hosting.miners.schemas import MaintenanceView
-from hosting.miners.statuses import move
+from hosting.miners.statuses import fall_silent, move
 
 
 class NotInMaintenance(Conflict):
@@ -25,7 +25,6 @@ async def begin(
     session: AsyncSession, principal: Principal, miner_id: UUID, reason: str
 ) -> MaintenanceView:
     """Take a machine into maintenance."""
-    await ledger.lock_site(session, (await miner_of(session, miner_id)).site_id)
     miner = await miner_of(session, miner_id, change=True)
     started_at = now()
     await move(session, [miner], "maintenance")
@@ -53,7 +52,6 @@ async def begin(
 
 async def end(session: AsyncSession, principal: Principal, miner_id: UUID) -> MaintenanceView:
     """Give a machine back to work; what it is then, telemetry has said last."""
-    await ledger.lock_site(session, (await miner_of(session, miner_id)).site_id)
     miner = await miner_of(session, miner_id, change=True)
     stay = await session.scalar(
         select(Maintenance)
@@ -64,8 +62,11 @@ async def end(session: AsyncSession, principal: Principal, miner_id: UUID) -> Ma
         raise NotInMaintenance(f"{miner.serial_number} is {miner.status}.")
     ended_at = now()
     stay.ended_at, stay.ended_by = ended_at, principal.subject
-    await move(session, [miner], "active" if miner.reachable else "offline")
-    await ledger.leave(session, "maintenance", [miner.id], ended_at)
+    await ledger.leave(session, [miner.id], ended_at, cause="maintenance")
+    if miner.reachable:
+        await move(session, [miner], "active")
+    else:
+        await fall_silent(session, [miner], ended_at)
     await record(session, principal, "maintenance.end", [miner])
     return MaintenanceView.model_validate(stay)
 

@@ -12,7 +12,7 @@ from common.consumer import Reactions, Received
 from hosting.incidents import ledger
 from hosting.miners.commands import Outcome, conclude
 from hosting.miners.models import Miner, MinerModel, Organisation
-from hosting.miners.statuses import locked, move
+from hosting.miners.statuses import fall_silent, locked, move
 
 reactions = Reactions()
 
@@ -89,15 +89,7 @@ async def miner_went_offline(session: AsyncSession, event: Received[Reachability
     miner = await _heard(session, event.data, reachable=False)
     if miner is None or miner.status != "active":
         return  # a machine that sleeps or is worked on may be silent
-    await move(session, [miner], "offline")
-    await ledger.join(
-        session,
-        miner.organisation_id,
-        site_id=miner.site_id,
-        cause="host_fault",
-        miner_ids=[miner.id],
-        at=event.data.timestamp,
-    )
+    await fall_silent(session, [miner], event.data.timestamp)
 
 
 @reactions.on("telemetry.miner-state.came-online.v1")
@@ -108,7 +100,7 @@ async def miner_came_online(session: AsyncSession, event: Received[Reachability]
         return
     if miner.status == "offline":
         await move(session, [miner], "active")
-    await ledger.leave(session, "host_fault", [miner.id], event.data.timestamp)
+    await ledger.leave(session, [miner.id], event.data.timestamp, cause="host_fault")
 
 
 @reactions.on("telemetry.command.progressed.v1")
@@ -125,7 +117,6 @@ async def command_progressed(session: AsyncSession, event: Received[CommandProgr
 
 async def _heard(session: AsyncSession, heard: Reachability, *, reachable: bool) -> Miner | None:
     """Note whether a machine answers; return it locked, or None if that is old news."""
-    await ledger.lock_site(session, heard.site_id)
     miner = next(iter(await locked(session, [heard.miner_id])), None)
     if miner is None:
         return None

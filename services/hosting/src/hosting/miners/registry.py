@@ -14,6 +14,7 @@ from common.errors import Conflict, Forbidden, Invalid, NotFound
 from hosting.db import AuditEvent, Outbox
 from hosting.domain.addresses import UnusableAddress, machine_address
 from hosting.domain.serial import serial_key
+from hosting.incidents import ledger
 from hosting.miners.events import MinerRegistered, miner_event
 from hosting.miners.models import Miner, Organisation
 from hosting.miners.nameplate import known_nameplates
@@ -150,6 +151,7 @@ async def remove(session: AsyncSession, principal: Principal, miners: Sequence[M
         miner.removed_at = at
         miner.rack_id = miner.position = None
     await move(session, miners, "retired")
+    await ledger.leave(session, [miner.id for miner in miners], at)
     await record(session, principal, "miner.remove", miners)
 
 

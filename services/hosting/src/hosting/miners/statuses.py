@@ -1,6 +1,7 @@
 """Changing the status of machines, one or thousands: the only place that writes it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from common.errors import Conflict
 from hosting.db import Outbox
 from hosting.domain.miner_status import MinerStatus, may_become
+from hosting.incidents import ledger
 from hosting.miners.events import miner_event
 from hosting.miners.models import Miner
 
@@ -21,8 +23,14 @@ class StatusConflict(Conflict):
 async def locked(session: AsyncSession, miner_ids: Sequence[UUID]) -> list[Miner]:
     """Return those of the machines that exist for the caller, locked until the end.
 
-    They are locked in the order of their ids, so that two transactions wait, never deadlock.
+    Their sites' incidents are locked before them, and they in the order of their ids, so that two
+    transactions wait for each other but never in a circle.
     """
+    sites = await session.scalars(
+        select(Miner.site_id).where(Miner.id.in_(miner_ids)).distinct().order_by(Miner.site_id)
+    )
+    for site_id in sites.all():
+        await ledger.lock_site(session, site_id)
     rows = await session.scalars(
         select(Miner)
         .where(Miner.id.in_(miner_ids), Miner.removed_at.is_(None))
@@ -47,6 +55,21 @@ async def move(session: AsyncSession, miners: Sequence[Miner], to: MinerStatus) 
             )
         miner.status = to
     await announce_changed(session, miners)
+
+
+async def fall_silent(session: AsyncSession, miners: Sequence[Miner], at: datetime) -> None:
+    """Show locked machines as offline, each in its site's incident."""
+    await move(session, miners, "offline")
+    for site_id in sorted({miner.site_id for miner in miners}):
+        here = [miner for miner in miners if miner.site_id == site_id]
+        await ledger.join(
+            session,
+            here[0].organisation_id,
+            site_id=site_id,
+            cause="host_fault",
+            miner_ids=[miner.id for miner in here],
+            at=at,
+        )
 
 
 async def move_where_allowed(
