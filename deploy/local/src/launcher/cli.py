@@ -161,7 +161,8 @@ def write_contracts(*, check: bool = False) -> None:
     """Write contracts/ from the live code, or say which files are not up to date."""
     if check:
         files = contracts.stale(contracts.contracts())
-        print("\n".join(f"{path.relative_to(ROOT)} is not up to date" for path in files))
+        for path in files:
+            print(f"{path.relative_to(ROOT)} is not up to date")
         if files:
             print("Run `make contracts` and commit what it writes.")
         raise typer.Exit(bool(files))

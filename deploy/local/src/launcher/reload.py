@@ -1,5 +1,6 @@
 """One service in the foreground, started anew whenever its source changes."""
 
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ def run(program: Program) -> None:
     """Run a service until interrupted, its output on the screen."""
     assert program.name in SERVICES
     folders = sources(program.name)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave no service behind
     process: subprocess.Popen[bytes] | None = None
     try:
         for _ in _changes(folders):
