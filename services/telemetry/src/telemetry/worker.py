@@ -47,7 +47,6 @@ class Worker:
             observer=Observer(self.settings, self.slots),
             loop_watch=self.loop_watch,
             sink=self.writer.put,
-            simulated_allowed=self.settings.allow_simulated_miners,
         )
         self.schedule = Schedule(runtime, self.slots, self.clock, self.collector)
         self.results = Results(runtime)

@@ -95,6 +95,7 @@ class Executor:
                 limit=_AT_MOST,
             )
         self._results.mine |= {order.id for order in orders}
+        self._results.unsent += len(orders)
         for order in orders:
             task = asyncio.create_task(self._guarded(order))
             self._tasks.add(task)
@@ -117,6 +118,8 @@ class Executor:
         except Exception:
             log.exception("command.failed", command_id=str(order.id))
             self._results.put(order, "unverified", "An internal error was logged.", self._now())
+        finally:
+            self._results.unsent -= 1
 
     def _now(self) -> datetime:
         return self._collector.now()
@@ -131,7 +134,7 @@ class Executor:
             self._results.put(order, "unreachable", detail, self._now())
         elif self._now() >= order.deadline_at:
             self._results.put(order, "expired", "The deadline passed before its turn.", self._now())
-        elif not self._collector.may_contact(machine):
+        elif not machine.permitted:
             detail = "Its address is outside the networks that its site allows."
             self._results.put(order, "unreachable", detail, self._now())
         elif order.attempts > 1 and await self._was_done_before(order, machine):
@@ -197,7 +200,7 @@ class Executor:
             return CommandResult(CommandState.REFUSED, str(error))
         async with (
             machine.lock,
-            self._collector.sockets.socket(machine.address, urgent=True),
+            self._collector.sockets.socket(machine, urgent=True),
         ):
             if self._now() >= order.deadline_at:
                 return CommandResult(CommandState.UNREACHABLE, "No turn before the deadline.")

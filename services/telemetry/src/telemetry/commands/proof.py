@@ -19,6 +19,7 @@ from telemetry.settings import Settings
 
 log = get_logger()
 _TICK_S = 0.2
+_PATIENCE = timedelta(seconds=5)
 
 
 @dataclass(slots=True, eq=False)
@@ -73,8 +74,11 @@ class Proofs:
         try:
             while True:
                 now = self._collector.now()
+                # Who waits to be stopped goes before who waits to be looked at, for a while.
+                busy = self._results.unsent > 0
                 for watched in list(self._watched.values()):
-                    self._look(watched, now)
+                    if not busy or now - watched.next_at > _PATIENCE:
+                        self._look(watched, now)
                 await asyncio.sleep(_TICK_S)
         finally:
             for task in self._tasks:

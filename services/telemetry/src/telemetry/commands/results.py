@@ -80,6 +80,8 @@ class Results:
         self._filled = asyncio.Event()
         self.mine: set[UUID] = set()
         """Commands in this worker's hands, from the claim until their end is stored."""
+        self.unsent = 0
+        """How many of them have not had their turn at the socket yet."""
 
     def put(self, order: Order, state: State, detail: str | None, at: datetime) -> None:
         """Queue a result."""

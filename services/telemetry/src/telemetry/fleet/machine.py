@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from telemetry.devices.device import Capabilities
-from telemetry.domain.addresses import Network, may_contact
+from telemetry.domain.addresses import Network, is_simulated, may_contact
 from telemetry.domain.alarm import Watch
 from telemetry.domain.counters import Counters
 from telemetry.domain.presence import Presence
@@ -41,6 +41,9 @@ class Machine:
     partition: int
     version: int
 
+    permitted: bool = False
+    """Whether the address may be contacted; decided again when machine or site change."""
+    simulated: bool = False
     active: bool = True
     """False once the machine has left this worker: whoever still holds it lets go."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -76,9 +79,10 @@ class Machine:
     stored_alerts: set[str] = field(default_factory=set[str])
     """Rules with an open alert in the database."""
 
-    def permitted(self, *, simulated_allowed: bool) -> bool:
-        """Return whether this machine's address may be contacted, by its site's networks."""
-        return may_contact(
+    def decide(self, *, simulated_allowed: bool) -> None:
+        """Decide whether this machine's address may be contacted, by its site's networks."""
+        self.simulated = is_simulated(self.address)
+        self.permitted = may_contact(
             self.address, self.port, self.site.networks, simulated_allowed=simulated_allowed
         )
 

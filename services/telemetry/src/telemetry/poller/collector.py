@@ -30,29 +30,23 @@ class Collector:
         observer: Observer,
         loop_watch: LoopWatch,
         sink: Callable[[Record], None],
-        simulated_allowed: bool,
     ) -> None:
         self.clock = clock
         self.sockets = sockets
         self._observer = observer
         self._loop_watch = loop_watch
         self._sink = sink
-        self._simulated_allowed = simulated_allowed
 
     def now(self) -> datetime:
         """Return the time by the database's clock."""
         return datetime.fromtimestamp(self.clock.unix_s(time.monotonic()), UTC)
-
-    def may_contact(self, machine: Machine) -> bool:
-        """Return whether this machine's address may be contacted at all."""
-        return machine.permitted(simulated_allowed=self._simulated_allowed)
 
     async def poll_slot(self, machine: Machine, slot: int) -> None:
         """Take the machine's sample of a slot: exactly one row, whatever happens."""
         if machine.polling:
             metrics.overruns.inc()
             return
-        if not self.may_contact(machine):
+        if not machine.permitted:
             self._sink(self._observer.not_permitted(machine, slot=slot, at=self.now()))
         elif slot < machine.probe_slot:
             self._sink(self._observer.not_probed(machine, slot=slot, at=self.now()))
@@ -70,9 +64,9 @@ class Collector:
 
         Returns None when the machine was let go, or may not be contacted.
         """
-        if not self.may_contact(machine):
+        if not machine.permitted:
             return None
-        async with machine.lock, self.sockets.socket(machine.address, urgent=urgent):
+        async with machine.lock, self.sockets.socket(machine, urgent=urgent):
             if not machine.active:
                 return None
             reading = await self.ask(machine)

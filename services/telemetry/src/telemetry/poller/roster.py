@@ -1,7 +1,7 @@
 """The fleet in memory: the machines of the partitions that this worker holds.
 
-The database is read at assignment, and afterwards every second for what changed. A full read each
-minute makes up for a change that committed late.
+The database is read at assignment, and afterwards every second for what changed. A full read every
+five minutes makes up for a change that committed late.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from telemetry.fleet.machine import Machine, SiteNetworks
 
 log = get_logger()
 _OVERLAP = timedelta(seconds=10)
-_FULL_EVERY = 60
+_FULL_EVERY = 300
 _NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 _SITES = text(
@@ -168,6 +168,7 @@ class Roster:
             for machine in self.machines.values():
                 if machine.site.id == site.id:
                     machine.site = site
+                    self._decide(machine)
 
     async def _load_models(self, session: AsyncSession) -> None:
         self._models = {
@@ -189,11 +190,17 @@ class Roster:
                 continue
             if known is None:
                 machine = self._machine(row)
+                self._decide(machine)
                 self.machines[machine.id] = machine
                 added.append(machine)
             else:
                 self._update(known, row)
+                self._decide(known)
         return added
+
+    def _decide(self, machine: Machine) -> None:
+        allowed = self._runtime.settings.allow_simulated_miners
+        machine.decide(simulated_allowed=allowed)
 
     def _machine(self, row: RowMapping) -> Machine:
         hashrate, power = self._nameplate(row)

@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
-from telemetry.domain.addresses import is_simulated
+from telemetry.fleet.machine import Machine
 
 
 class SocketBudget:
@@ -23,19 +23,19 @@ class SocketBudget:
         )
 
     @asynccontextmanager
-    async def socket(self, address: str, *, urgent: bool = False) -> AsyncGenerator[None]:
-        """Hold one socket to this address."""
-        async with self._subnet(address):
+    async def socket(self, machine: Machine, *, urgent: bool = False) -> AsyncGenerator[None]:
+        """Hold one socket to this machine."""
+        async with self._subnet(machine):
             await self._take(self._urgent if urgent else self._routine)
             try:
                 yield
             finally:
                 self._give_back()
 
-    def _subnet(self, address: str) -> AbstractAsyncContextManager[None]:
-        if is_simulated(address):
+    def _subnet(self, machine: Machine) -> AbstractAsyncContextManager[None]:
+        if machine.simulated:
             return nullcontext()  # one process plays them all: no switch to spare
-        return self._subnets[address.rpartition(".")[0]]
+        return self._subnets[machine.address.rpartition(".")[0]]
 
     async def _take(self, queue: deque[asyncio.Future[None]]) -> None:
         if self._free > 0:

@@ -1,6 +1,5 @@
 """The latest state of a machine as a row of `miner_state`."""
 
-from dataclasses import asdict, astuple
 from typing import Any
 
 import orjson
@@ -37,7 +36,7 @@ def state_row(machine: Machine) -> tuple[Any, ...]:
         reading.firmware if reading else None,
         reading.model if reading else None,
         reading.mac if reading else None,
-        _json([asdict(pool) for pool in reading.pools] if reading else []),
+        _json(reading.pools if reading else ()),
         _json(list(reading.error_codes) if reading else []),
         machine.known_at,
         _hashrate(known),
@@ -48,7 +47,12 @@ def state_row(machine: Machine) -> tuple[Any, ...]:
         machine.presence.silent_slots,
         machine.curtailed_since,
         machine.ramping_until,
-        _json({name: astuple(watch) for name, watch in machine.watches.items()}),
+        _json(
+            {
+                name: (watch.firing, watch.bad_bits, watch.good_run)
+                for name, watch in machine.watches.items()
+            }
+        ),
     )
 
 
