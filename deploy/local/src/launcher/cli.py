@@ -195,10 +195,12 @@ def check_deploy() -> None:
 
 
 @app.command("test-fresh")
-def run_fresh(who: Annotated[str | None, typer.Argument()] = None) -> None:
+def run_fresh(
+    who: Annotated[str | None, typer.Argument()] = None, command: str = ".ci/run"
+) -> None:
     """Run .ci/run in a bare Debian chroot, as `root`, as `sudo` user, or as both."""
     with _said_plainly():
-        passed = fresh.run(who)
+        passed = fresh.run(who, command)
     raise typer.Exit(not passed)
 
 

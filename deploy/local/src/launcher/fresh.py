@@ -32,18 +32,18 @@ class NotPossibleError(Exception):
     """This machine cannot make a chroot, or its tree is not committed."""
 
 
-def run(who: str | None) -> bool:
-    """Run `.ci/run` in fresh trees; whether it passed for everybody."""
+def run(who: str | None, command: str) -> bool:
+    """Run a command of the repository in fresh trees; whether it passed for everybody."""
     _require()
     if not _BASE.exists():
         _bootstrap()
     outcomes: dict[str, tuple[bool, float]] = {}
     for person in [who] if who else ["root", "sudo"]:
         start = time.monotonic()
-        passed = _passes(person)
+        passed = _passes(person, command)
         outcomes[person] = passed, time.monotonic() - start
     for person, (passed, seconds) in outcomes.items():
-        print(f"{'✓' if passed else '✗'} .ci/run as {person} on a bare Debian  {seconds:.0f} s")
+        print(f"{'✓' if passed else '✗'} {command} as {person} on a bare Debian  {seconds:.0f} s")
     return all(passed for passed, _ in outcomes.values())
 
 
@@ -88,7 +88,7 @@ def _source_files() -> list[Path]:
     return [path for path in files if path.is_file()]
 
 
-def _passes(person: str) -> bool:
+def _passes(person: str, command: str) -> bool:
     tree = _FOLDER / person
     _remove(tree)
     tree.mkdir(parents=True)
@@ -103,12 +103,12 @@ def _passes(person: str) -> bool:
         user = _USER if person == "sudo" else "root"
         _quietly(["chroot", str(tree), "chown", "-R", f"{user}:", f"{home}/hashyard"])
         # A login shell of nobody in particular: only what we name gets in.
-        command = [
+        words = [
             *("chroot", f"--userspec={user}", str(tree), "/usr/bin/env", "-i"),
             *(f"{name}={value}" for name, value in _environment(home).items()),
-            *("/bin/bash", "-c", f"cd {home}/hashyard && .ci/run"),
+            *("/bin/bash", "-c", f"cd {home}/hashyard && {command}"),
         ]
-        code = subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode
+        code = subprocess.run(words, check=False, stdin=subprocess.DEVNULL).returncode
     if code == 0:
         _remove(tree)
     else:

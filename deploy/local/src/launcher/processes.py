@@ -64,6 +64,11 @@ def spawn(program: Program, log: Path) -> subprocess.Popen[bytes]:
         )
 
 
+def leave_running(process: subprocess.Popen[bytes]) -> None:
+    """Give up a child that shall outlive us; otherwise Popen warns about it."""
+    process.returncode = 0
+
+
 def started_at(pid: int) -> str | None:
     """Return the kernel's start time of a living process, None when it is gone or a zombie."""
     try:
@@ -140,7 +145,7 @@ def start_detached(program: Program, *, pid_file: Path, log: Path) -> None:
         pid_file.unlink(missing_ok=True)
         ending = "is not ready in time" if code is None else f"ended with code {code}"
         raise NotReadyError(f"{program.name} {ending}. {tail(log)}")
-    process.returncode = 0  # it stays; Popen shall not warn about a child that we leave behind
+    leave_running(process)
 
 
 def tail(log: Path, lines: int = 12) -> str:

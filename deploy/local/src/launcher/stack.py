@@ -30,6 +30,7 @@ from launcher.ports import require_free
 from launcher.postgres import remove_data
 from launcher.processes import (
     child_environment,
+    leave_running,
     read_pid,
     started_at,
     stop,
@@ -152,7 +153,10 @@ class Stack:
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to a program; the supervisor starts it again when it ends."""
-        os.kill(self.pid(name), number)
+        pid = self.pid(name)
+        os.kill(pid, number)
+        if number == signal.SIGKILL:  # so that whoever waits for it next waits for the new one
+            wait_until(lambda: started_at(pid) is None, 5.0)
 
     def restart(self, name: str, *, down_s: float = 0.0) -> None:
         """Stop a program in its own way, leave it down for a while, wait until it is ready."""
@@ -190,7 +194,7 @@ class Stack:
         log.parent.mkdir(parents=True, exist_ok=True)
         Status().write(self.run_dir)
         with log.open("ab") as output:
-            self._supervisor = subprocess.Popen(
+            supervisor = subprocess.Popen(
                 [sys.executable, "-m", "launcher", "supervise", str(self.run_dir)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -198,7 +202,8 @@ class Stack:
                 env=child_environment({}),
                 start_new_session=True,
             )
-        write_pid(self.run_dir / "supervisor.pid", self._supervisor.pid)
+        write_pid(self.run_dir / "supervisor.pid", supervisor.pid)
+        leave_running(supervisor)
 
     def _wait_ready(self, on_change: Callable[[Status], None]) -> None:
         deadline = time.monotonic() + _START_WITHIN_S
