@@ -16,7 +16,7 @@ from telemetry.domain.repair import read_json
 _NO_RULES: frozenset[Flag] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """A document with the outcome ok or repaired, or the reason why there is none."""
 

@@ -25,7 +25,7 @@ _OURS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """What came back: `body` only with the outcome ok, without its NUL, not yet parsed.
 
@@ -144,7 +144,7 @@ class _Exchange(asyncio.Protocol):
         body = b"".join(self._chunks)
         self._chunks = [body]
         first = body.index(b"\0")
-        if _is_outside_text(body, first):
+        if body[first - 1 :] == b"}\0" or _is_outside_text(body, first):  # mostly the former
             self._finish(Outcome.OK, body[:first])
         else:
             self._timer.cancel()

@@ -30,7 +30,7 @@ _RATE_30M = rate_keys("30m")
 _BTMINER_RATE = (("HS RT", 1e6),)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Context:
     """What is known of a miner besides its answers."""
 

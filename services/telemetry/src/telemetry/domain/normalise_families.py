@@ -61,7 +61,9 @@ def _chains(row: Row, flags: Flags, *, is_hydro: bool) -> Hardware:
     inlet_temps: list[float] = []
     for chips_key, chip_keys, board_keys in _CHAINS:
         count = row.get(chips_key)
-        if count is None or not (count := counter(count, flags, LARGEST_SMALL_COUNT)):
+        if count is None and boards:
+            break
+        if not (count := counter(count, flags, LARGEST_SMALL_COUNT)):
             continue
         boards += 1
         chips += count

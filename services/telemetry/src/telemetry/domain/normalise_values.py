@@ -7,6 +7,7 @@ where it says something that cannot be.
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from telemetry.domain.reading import Flag
@@ -94,15 +95,23 @@ def temperatures(value: object, flags: Flags) -> list[float]:
 
 
 def hottest(value: object, flags: Flags) -> float | None:
-    """Return the highest of what `temperatures` reads; all whole and in bounds is the rule."""
-    if type(value) is str:
-        try:
-            found = [*map(int, value.split("-"))]
-        except ValueError:
-            found = [0]
-        if min(found) > 0 and (highest := max(found)) < HOTTEST_C:
-            return float(highest)
+    """Return the highest of what `temperatures` reads."""
+    if type(value) is str and (highest := _hottest_in(value)) is not None:
+        return highest
     return max(temperatures(value, flags), default=None)
+
+
+@lru_cache(maxsize=8192)
+def _hottest_in(text: str) -> float | None:
+    """Return the highest of whole degrees in bounds, which is the rule; None otherwise.
+
+    A fleet's boards write the same few texts again and again.
+    """
+    try:
+        found = [*map(int, text.split("-"))]
+    except ValueError:
+        return None
+    return float(max(found)) if min(found) > 0 and max(found) < HOTTEST_C else None
 
 
 def power(value: object, flags: Flags) -> float | None:
