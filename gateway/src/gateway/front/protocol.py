@@ -60,8 +60,8 @@ class FrontProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
         super().data_received(data)
         if not self._in_head:
-            self._disarm()
-        elif self._head_bytes > _MAX_HEAD_BYTES:
+            return
+        if self._head_bytes > _MAX_HEAD_BYTES:
             self._answer(HeadersTooLarge("The request's head is too large."))
         elif self._head_bytes and self._head_timer is None:
             self._arm()
@@ -86,8 +86,11 @@ class FrontProtocol(HttpToolsProtocol):
         """Check what the scope will not show any more: the target's form."""
         self._in_head = False
         self._head_bytes = 0
+        self._disarm()
         assert self.parser is not None  # it is calling
         method = self.parser.get_method().decode("ascii", "replace")
+        if self.parser.get_http_version() not in ("1.1", "1.0"):
+            self._refuse(BadRequest("Only HTTP/1.1 is spoken here."))
         if method not in METHODS:
             self._refuse(WrongMethod(f"{method} is not served here.", allowed=sorted(METHODS)))
         if not self.url.startswith(b"/") and not self._is_ours(self.url):
@@ -116,9 +119,12 @@ class FrontProtocol(HttpToolsProtocol):
         self._disarm()
         cycle = cast("RequestResponseCycle | None", self.cycle)  # uvicorn omits the None
         if cycle is not None and not cycle.response_complete:
-            cycle.keep_alive = False
-            self.flow.pause_reading()
-            return
+            if cycle.response_started or not cycle.more_body or self.pipeline:
+                cycle.keep_alive = False
+                self.flow.pause_reading()
+                return
+            cycle.disconnected = True  # its body cannot be read: this is its answer
+            cycle.message_event.set()
         body = orjson.dumps(problem.body(str(new_id())))
         lines = [
             STATUS_LINE[problem.status],
