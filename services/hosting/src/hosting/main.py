@@ -8,6 +8,7 @@ from hosting.curtailment import routes as curtailment
 from hosting.curtailment import scheduler as curtailment_scheduler
 from hosting.curtailment.events import CurtailmentChanged, CurtailmentOrdered
 from hosting.db import Base
+from hosting.incidents import routes as incidents
 from hosting.incidents.events import IncidentClosed, IncidentOpened
 from hosting.incidents.ledger import announce_incidents
 from hosting.miners import reactions as miner_reactions
@@ -24,7 +25,10 @@ SERVICE = Service(
     title="Hosting",
     settings=Settings,
     metadata=Base.metadata,
-    routers=[sites.router, miners.router, miners.aliases, trail.router, curtailment.router],
+    routers=[
+        sites.router, miners.router, miners.aliases, trail.router, incidents.router,
+        curtailment.router,
+    ],
     events=[
         SiteChanged, MinerRegistered, MinerChanged, CommandOrdered, IncidentOpened, IncidentClosed,
         CurtailmentOrdered, CurtailmentChanged,

@@ -1,11 +1,13 @@
 """Silence of single machines becomes one incident per site and cause."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 
 from common.app import Service
 from common.clock import now
@@ -159,3 +161,47 @@ async def test_everything_this_service_publishes_has_its_topic(service: Service)
     topics = {event.type: event.topic() for event in service.events}
     assert topics["hosting.miner.registered.v1"] == "hosting.miner.v1"
     assert topics["hosting.incident.closed.v1"] == "hosting.incident.v1"
+
+
+async def test_incidents_are_listed_for_their_tenant(
+    client: httpx.AsyncClient,
+    client_as: Callable[..., httpx.AsyncClient],
+    new_site: New,
+    new_miner: New,
+    deliver: Deliver,
+) -> None:
+    site = await new_site()
+    miners = [await new_miner(site_id=site["id"]) for _ in range(2)]
+    for miner in miners:
+        await say(deliver, miner, "went-offline")
+    await say(deliver, miners[0], "came-online")
+    path = "/api/hosting/incidents"
+    query = {"site_id": site["id"], "cause": "host_fault", "open_only": "true"}
+    [incident] = (await client.get(path, params=query)).json()["items"]
+    assert (incident["machines"], incident["machines_left"]) == (2, 1)
+    members = (await client.get(f"{path}/{incident['id']}/miners")).json()["items"]
+    assert [member["miner_id"] for member in members] == [miner["id"] for miner in miners]
+    assert [member["left_at"] is None for member in members] == [False, True]
+    assert (await client.get(path, params={"cause": "weather"})).status_code == 422
+    stranger = client_as(organisation_id=new_id())
+    assert (await stranger.get(path)).json()["total"] == 0
+    assert (await stranger.get(f"{path}/{incident['id']}/miners")).status_code == 404
+
+
+@pytest.mark.kafka
+async def test_a_running_service_announces_what_has_grown(
+    new_site: New,
+    new_miner: New,
+    deliver: Deliver,
+    published: Published,
+    service: Service,
+    running_service: Callable[..., Any],
+    extra_settings: dict[str, Any],
+) -> None:
+    site = await new_site()
+    for _ in range(2):
+        await say(deliver, await new_miner(site_id=site["id"]), "went-offline")
+    async with running_service(service, **extra_settings), asyncio.timeout(20):
+        while len(events := await published("hosting.incident.opened.v1")) < 2:
+            await asyncio.sleep(0.1)
+    assert [len(event["data"]["miner_ids"]) for event in events] == [1, 2]

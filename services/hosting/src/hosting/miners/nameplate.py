@@ -29,14 +29,15 @@ class Nameplates:
 
     def __init__(self, models: list[MinerModel]) -> None:
         self._by_name: dict[str, Nameplate] = {}
-        # The platform's first: a tenant's own model of the same name takes its place. Then
-        # aliases before names, so that a model's name is never hidden by another one's alias.
-        models.sort(key=lambda model: model.organisation_id != PLATFORM_ORGANISATION)
-        for model in models:
-            for alias in model.aliases:
-                self._by_name[fold(alias)] = _plate(model)
-        for model in models:
-            self._by_name[fold(model.name)] = _plate(model)
+        # The platform's first: whatever a tenant calls a model of its own takes their place.
+        shared = [one for one in models if one.organisation_id == PLATFORM_ORGANISATION]
+        own = [one for one in models if one.organisation_id != PLATFORM_ORGANISATION]
+        for owned in (shared, own):
+            for model in owned:
+                for alias in model.aliases:
+                    self._by_name[fold(alias)] = _plate(model)
+            for model in owned:  # names after aliases: no model hides another's name
+                self._by_name[fold(model.name)] = _plate(model)
 
     def of(self, model: str, hashrate_ths: float | None, power_w: float | None) -> Nameplate:
         """Return the rating of a machine; what its owner says of it counts more.

@@ -8,8 +8,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from common.auth import AnyPrincipal
 from common.db import Session
 from common.errors import BadRequest, Forbidden, problems
+from common.idempotency import IdempotencyKey, KeyReused, StillRunning, once
 from common.pages import CursorPage, Page, PageQuery
 from common.tabular import TooManyRows, Unreadable
+from hosting import db
 from hosting.auth import MinersApprover, MinersCommander, MinersReader, MinersWriter
 from hosting.domain.miner_status import MinerAction, MinerStatus
 from hosting.miners import batches, commands, importing, listing, maintenance, registry
@@ -175,17 +177,35 @@ async def list_devices(
     return await listing.list_page(session, wanted, page)
 
 
-@router.post("/host/devices/batch", status_code=202, responses=problems(Forbidden))
+@router.post(
+    "/host/devices/batch",
+    status_code=202,
+    response_model=BatchResult,
+    responses=problems(Forbidden, KeyReused, StillRunning),
+)
 async def run_batch(
-    body: Batch, session: Session, principal: AnyPrincipal, settings: SettingsDep
-) -> BatchResult:
+    body: Batch,
+    session: Session,
+    principal: AnyPrincipal,
+    settings: SettingsDep,
+    key: IdempotencyKey = None,
+) -> BatchResult | Response:
     """Approve, start, shut down, reboot or delete many machines.
 
     Each machine named gets a result: a `command_id`, nothing, or an `error`. A machine that the
     caller cannot see is `miner_not_found`. Needs `miners:approve`, `miners:command` or
     `miners:write`, as the action is.
     """
-    return await batches.run(session, principal, settings, body)
+    return await once(
+        session,
+        db.IdempotencyKey,
+        principal,
+        route="miners.batch",
+        key=key,
+        body=body,
+        status=202,
+        run=lambda: batches.run(session, principal, settings, body),
+    )
 
 
 @router.get("/kpi")
