@@ -22,6 +22,7 @@ from telemetry.domain.counters import counters_of
 from telemetry.domain.presence import Presence
 from telemetry.domain.reading import Outcome, Reading
 from telemetry.fleet.machine import Machine, SiteNetworks
+from telemetry.samples.verdicts import let_go
 
 log = get_logger()
 _OVERLAP = timedelta(seconds=10)
@@ -34,7 +35,7 @@ _SITES = text(
 )
 _MODELS = text(
     "SELECT organisation_id, names, hashrate_ths, power_w FROM telemetry.miner_model "
-    "WHERE NOT removed"
+    "WHERE NOT removed AND changed_at >= :since"
 )
 _MINERS = text(
     "SELECT id, organisation_id, client_id, site_id, model, firmware, ip, port, polled, removed, "
@@ -109,13 +110,14 @@ class Roster:
             await self._drop_lost(session, wanted)
             since = _NEVER if full else self._since - _OVERLAP
             await self._load_sites(session, since)
-            if full or taken:
-                await self._load_models(session)
+            await self._load_models(session, since)
             held = self._epochs.keys() - taken.keys()
             rows = await _rows(session, _MINERS, partitions=list(held), since=since)
             fresh = await _rows(session, _MINERS, partitions=list(taken), since=_NEVER)
             added = self._apply(rows) + self._apply(fresh)
             await self._restore(session, added)
+            if full or rows:
+                await let_go(session, [*self._epochs, *taken])
         self._epochs |= taken
         if rows or fresh:
             self._since = max([self._since, *(row["changed_at"] for row in (*rows, *fresh))])
@@ -170,10 +172,10 @@ class Roster:
                     machine.site = site
                     self._decide(machine)
 
-    async def _load_models(self, session: AsyncSession) -> None:
-        self._models = {
+    async def _load_models(self, session: AsyncSession, since: datetime) -> None:
+        self._models |= {
             (row["organisation_id"], name): (row["hashrate_ths"], row["power_w"])
-            for row in await _rows(session, _MODELS)
+            for row in await _rows(session, _MODELS, since=since)
             for name in row["names"]
         }
 
@@ -183,6 +185,8 @@ class Roster:
         for row in rows:
             known = self.machines.get(row["id"])
             if known is not None and known.version >= row["version"]:
+                # The model may have come to be known after the machine.
+                known.nameplate_hashrate_ths, known.nameplate_power_w = self._nameplate(row)
                 continue
             if row["removed"] or not row["polled"]:
                 if known is not None:

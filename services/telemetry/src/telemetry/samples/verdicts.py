@@ -36,6 +36,25 @@ _CLEAR = text(
     "UPDATE telemetry.alert SET cleared_at = :at WHERE miner_id = :miner_id AND rule = :rule "
     "AND cleared_at IS NULL RETURNING id"
 )
+_LET_GO = text(
+    "UPDATE telemetry.alert a SET cleared_at = now() FROM telemetry.miner m "
+    "WHERE m.id = a.miner_id AND a.cleared_at IS NULL AND (m.removed OR NOT m.polled) "
+    "AND m.partition = ANY(:partitions) RETURNING a.id AS alert_id, a.organisation_id, "
+    "a.miner_id, a.site_id, a.rule, a.severity, a.value, a.threshold, a.cleared_at AS at"
+)
+_NO_VERDICT = text(
+    "UPDATE telemetry.miner_state s SET online = NULL, silent_slots = 0, watches = '{}' "
+    "FROM telemetry.miner m WHERE m.id = s.miner_id AND s.online IS NOT NULL "
+    "AND (m.removed OR NOT m.polled) AND m.partition = ANY(:partitions)"
+)
+
+
+async def let_go(session: AsyncSession, partitions: list[int]) -> None:
+    """Take back the verdicts on machines that are no longer polled: their alerts are over."""
+    rows = await session.execute(_LET_GO, {"partitions": partitions})
+    for row in rows.mappings():
+        session.add(Outbox.of(AlertCleared(**row)))
+    await session.execute(_NO_VERDICT, {"partitions": partitions})
 
 
 @dataclass(frozen=True, slots=True)
