@@ -75,7 +75,11 @@ def up(fleet: Annotated[int, typer.Option(min=1, max=12_000)] = 300) -> None:
     with _said_plainly():
         if stack.is_up:
             print("Hashyard is up already.")
-        stack.start(console.Steps().show)
+            if stack.installation.fleet < fleet:
+                print(f"`make down && make up FLEET={fleet}` lets the fleet grow.")
+            stack.start()
+        else:
+            stack.start(console.Steps().show)
         console.farewell(stack.demo, machines=stack.installation.fleet, directory=LOCAL)
 
 

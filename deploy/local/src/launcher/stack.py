@@ -72,6 +72,9 @@ class Stack:
         """
         self.run_dir = run_dir.resolve()
         before = load(self.run_dir)
+        if before is not None and self.is_up:
+            self.installation = before  # what runs is what it was started as
+            return
         made = before or Installation(self.run_dir)
         if before is None and free_ports:
             made = replace(made, ports=any_ports(), first_miner=any_first_miner())

@@ -25,6 +25,7 @@ _PROVEN_WITHIN_S = 900.0
 _WATTS_PER_MW = 1_000_000
 _SHARE = 0.4
 _BACK = 0.97
+_POLLED = 0.98
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -95,7 +96,7 @@ class Walk:
         self._title("1", "The fleet, live")
         kpi = self._api.get("/api/hosting/kpi")
         deadline = time.monotonic() + _FLEET_WITHIN_S
-        while (now := self.fleet()).mining < kpi["active"] / 2 or not now.power_w:
+        while (now := self.fleet()).online < _POLLED * kpi["active"] or not now.power_w:
             if time.monotonic() > deadline:
                 raise WalkError(f"Of {kpi['total']} machines only {now.online} were polled.")
             self._console.print(f"  {now.online} of {kpi['total']} machines polled so far")
