@@ -8,7 +8,6 @@ from telemetry.alerts.events import AlertCleared, AlertFired
 from telemetry.commands import reactions as command_reactions
 from telemetry.commands import routes as commands
 from telemetry.commands.events import CommandProgressed
-from telemetry.db import Base
 from telemetry.fleet import reactions as fleet
 from telemetry.halfhours import reactions as halfhours
 from telemetry.halfhours.closing import close_half_hours
@@ -18,6 +17,7 @@ from telemetry.samples import routes as samples
 from telemetry.samples.events import CameOnline, WentOffline
 from telemetry.samples.retention import keep_days
 from telemetry.settings import Settings
+from telemetry.tables import METADATA
 from telemetry.worker import collect
 
 SERVICE = Service(
@@ -25,7 +25,7 @@ SERVICE = Service(
     package_file=__file__,
     title="Telemetry",
     settings=Settings,
-    metadata=Base.metadata,
+    metadata=METADATA,
     routers=[samples.router, alerts.router, commands.router],
     events=[WentOffline, CameOnline, AlertFired, AlertCleared, CommandProgressed, HalfHourClosed],
     reactions=[fleet.reactions, command_reactions.reactions, halfhours.reactions],

@@ -87,6 +87,8 @@ class MinerState(Measured, Base):
     ramping_until: Mapped[datetime | None]
     watches: Mapped[dict[str, Any]]
     """Where each alert rule stands."""
+    family: Mapped[str | None]
+    """Firmware family that the miner itself has shown."""
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 

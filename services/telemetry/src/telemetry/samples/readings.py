@@ -26,7 +26,8 @@ _LATEST = text(
     "WHERE m.id = :miner_id AND NOT m.removed"
 )
 _FLEET = text(
-    "SELECT m.id, m.ip, m.firmware, s.outcome, s.online, s.known_at, s.is_mining, "
+    "SELECT m.id, m.ip, coalesce(s.family, m.firmware) AS firmware, "
+    "s.outcome, s.online, s.known_at, s.is_mining, "
     "s.chip_temp_max_c, s.board_temp_max_c, s.curtailed_since, s.updated_at, "
     "CASE WHEN s.known_at >= :fresh THEN s.known_hashrate_ths END AS hashrate_ths, "
     "CASE WHEN s.known_at >= :fresh THEN s.known_power_w END AS power_w, "

@@ -70,4 +70,5 @@ STATE_COLUMNS = (
     "curtailed_since",
     "ramping_until",
     "watches",
+    "family",
 )

@@ -53,6 +53,7 @@ def state_row(machine: Machine) -> tuple[Any, ...]:
                 for name, watch in machine.watches.items()
             }
         ),
+        machine.capabilities.family,
     )
 
 

@@ -158,22 +158,26 @@ class Writer:
         states = [state_row(machine) for machine in machines]
         samples = [record.row for record in batch if record.slot is not None]
         async with self._runtime.worker_session() as session:
-            await self._ensure_days(session, samples)
+            days = await self._ensure_days(session, samples)
             await _copy(session, _STAGE_SAMPLES, "staged_sample", SAMPLE_COLUMNS, samples)
             stored = await _affected(session, _INSERT_SAMPLES)
             await _copy(session, _STAGE_STATES, "staged_state", STATE_COLUMNS, states)
             await _affected(session, _UPSERT_STATES)
             await write_verdicts(session, verdicts, self._rules)
             await self._mark(session, batch)
+        self._days = days
         confirm(verdicts)
         metrics.stored.inc(stored)
         metrics.repeated.inc(len(samples) - stored)
 
-    async def _ensure_days(self, session: AsyncSession, rows: Sequence[tuple[Any, ...]]) -> None:
+    async def _ensure_days(
+        self, session: AsyncSession, rows: Sequence[tuple[Any, ...]]
+    ) -> set[datetime]:
+        """Make the partitions that these rows need; return the days that are known after it."""
         days = {row[_SLOT].replace(hour=0, minute=0, second=0, microsecond=0) for row in rows}
         for day in days - self._days:
             await session.execute(_ENSURE_DAY, {"day": day.date()})
-        self._days = (self._days | days) if len(self._days) < 100 else days  # noqa: PLR2004  (bound)
+        return self._days | days if len(self._days) < 100 else days  # noqa: PLR2004  (a bound)
 
     async def _mark(self, session: AsyncSession, batch: Sequence[Record]) -> None:
         """Note which roll-ups, and which closed half-hours, these rows change."""
