@@ -1,8 +1,8 @@
 """WhatsMiner's v2 API: open reports in MH/s, orders sealed with a token that lasts."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import orjson
 
@@ -43,6 +43,7 @@ _NO_CREDENTIAL = CommandResult(
 _NO_WRITES = CommandResult(
     CommandState.REFUSED, "The write API is disabled on the miner; its owner has to enable it."
 )
+_NO_SENSE = CommandResult(CommandState.REFUSED, "The miner's answer about a token makes no sense.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +88,20 @@ async def _new_token(device: Device, credential: str, limits: Limits) -> Token |
     reply = await exchange(device, encode({"command": "get_token"}), limits.deadlines)
     if reply.document is None:
         return unreachable_unless_answered(reply)
-    message = reply.document.get("Msg")
-    if status_of(reply.document).failed or not isinstance(message, dict):
+    if status_of(reply.document).failed:
         return _judged(reply)
-    return _signed(message, credential, limits.monotonic())  # pyright: ignore[reportUnknownArgumentType]  # straight from JSON
+    message = reply.document.get("Msg")
+    return _signed(message, credential, limits.monotonic()) if message else _NO_SENSE
 
 
-def _signed(message: Mapping[str, object], credential: str, now: float) -> Token | CommandResult:
-    parts = (message.get("salt"), message.get("newsalt"), message.get("time"))
-    salt, newsalt, time = (part if isinstance(part, str) else "" for part in parts)
+def _signed(message: Any, credential: str, now: float) -> Token | CommandResult:
+    """Make a token of what the miner gave; anything else than three texts makes none."""
     try:
+        salt, newsalt, time = (str.strip(message[name]) for name in ("salt", "newsalt", "time"))
         key = hash_part(credential, salt)
         sign = hash_part(key + time, newsalt)
-    except ValueError:  # bounded and checked by md5crypt itself
-        return CommandResult(CommandState.REFUSED, "The miner's token answer makes no sense.")
+    except (KeyError, TypeError, ValueError):
+        return _NO_SENSE
     return Token(key, sign, now)
 
 
