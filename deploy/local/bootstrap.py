@@ -85,7 +85,8 @@ def fingerprint() -> str:
     Of a member's pyproject only what an editable install reads counts, so that a new dependency
     (which the lock shows) or a changed tool setting alone does not reinstall anything.
     """
-    digest = hashlib.sha256(f"{ROOT} {sys.version} {UV} {NODE}".encode())
+    # Not the whole version: installing a package may have brought a patch release of Python.
+    digest = hashlib.sha256(f"{ROOT} {sys.version_info[:2]} {UV} {NODE}".encode())
     digest.update((ROOT / "requirements.lock").read_bytes())
     for member in members():
         project = tomllib.loads((member / "pyproject.toml").read_text())
