@@ -20,13 +20,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
 
 import orjson
 
 from common.postgres import connect
-from launcher.api import Api
+from launcher.api import Api, RefusedError
 from launcher.stack import Stack
 from simulation.client import ControlClient
 from telemetry.devices.families.whatsminer_crypto import hash_part, seal
@@ -42,6 +43,7 @@ RAMP_S = 30.0
 PASSWORD = "simulated"
 MARGIN = 1.005
 
+_PREVIEW = "/api/hosting/curtailment/preview"
 _MACHINES = """
 SELECT host(m.cgminer_ip::inet) AS address, m.cgminer_port AS port, m.firmware,
        c.sent_at, c.accepted_at, c.finished_at, c.state
@@ -100,17 +102,20 @@ class Bench:
 
     def run(self) -> Figures:
         """Order, prove, look, undo; then let the blocking pool do the same."""
+        self._wake_faster()
+        self._end_earlier_plans()
         self._wait_for_readings()
         target_mw = self._target_for(self.stop)
         before_w = self._true_watts()
         ordered_at = datetime.now(UTC)
-        plan = self.api.post("/api/hosting/curtailment/trigger", self._body(target_mw))
+        plan = self._trigger(target_mw)
         answered_s = _since(ordered_at)
         plan_id, target_w = plan["id"], plan["target_power_reduction_mw"] * 1e6
-        plan = self._until(plan_id, lambda plan: plan["status"] != "executing", 300)
+        plan = self._until(plan_id, lambda status: status != "executing", 300)
         _say(f"{plan['status']}: {plan['power_reduced_mw']:.3f} MW proven")
-        plan = self._until(plan_id, _all_settled, 300)
+        self._until_settled(plan_id, 300)
         time.sleep(RAMP_S * SLEEP_RAMP_SHARE)
+        plan = self._until(plan_id, lambda _: True, 0)
         stopped = asyncio.run(self._stopped(plan_id))
         after_w = self._true_watts()
         shed_w = sum(before_w[one.address] - after_w[one.address] for one in stopped)
@@ -149,14 +154,19 @@ class Bench:
         """Wait until telemetry has seen every machine."""
         deadline = time.monotonic() + 600
         while time.monotonic() < deadline:
-            columns = self.api.get("/api/telemetry/fleet", site_id=self.site_id)["columns"]
-            seen = sum(1 for hashrate in columns["hashrate_ths"] if hashrate)
+            seen = self._seen_at_work()
             _say(f"{seen} of {self.stack.installation.fleet} machines seen at work")
             if seen >= self.stack.installation.fleet:
                 return
-            time.sleep(5)
+            time.sleep(10)
         msg = "telemetry has not seen all machines in 10 minutes"
         raise TimeoutError(msg)
+
+    def _seen_at_work(self) -> int:
+        columns = self._ask("GET", "/api/telemetry/fleet", params={"site_id": self.site_id})[
+            "columns"
+        ]
+        return sum(1 for hashrate in columns["hashrate_ths"] if hashrate)
 
     def _body(self, target_mw: float) -> dict[str, Any]:
         return {
@@ -166,39 +176,84 @@ class Bench:
             "duration_minutes": 60,
         }
 
+    def _ask(self, method: str, path: str, **options: Any) -> Any:
+        """Send what may be sent twice; a lost answer is asked for again."""
+        for _ in range(9):
+            try:
+                return self.api.call(method, path, **options)
+            except RefusedError as refusal:
+                if refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise
+                _say(f"asked again after: {refusal}")
+                time.sleep(0.2)
+        return self.api.call(method, path, **options)
+
+    def _trigger(self, target_mw: float) -> dict[str, Any]:
+        key = {"Idempotency-Key": f"bench-{time.time_ns()}"}
+        path = "/api/hosting/curtailment/trigger"
+        return self._ask("POST", path, json=self._body(target_mw), headers=key)
+
+    def _wake_faster(self) -> None:
+        """Let recovery take seconds: it is no part of the figure."""
+        policy = {"four_eyes": False, "restore_batch_size": 500, "restore_interval_s": 5}
+        self._ask("PUT", f"/api/hosting/curtailment/policies/{self.site_id}", json=policy)
+
+    def _end_earlier_plans(self) -> None:
+        """Bring back what an earlier run, broken off, has left asleep."""
+        for plan in self.api.get("/api/hosting/curtailment", page_size=50)["items"]:
+            if plan["status"] in {"executing", "executed", "partially_executed"}:
+                self._recover(plan["id"])
+            elif plan["status"] == "restoring":
+                self._until(plan["id"], lambda status: status == "completed", 900)
+
     def _target_for(self, machines: int) -> float:
         """Return a target that takes about so many machines."""
-        shown = self.api.post("/api/hosting/curtailment/preview", self._body(0.1))
+        shown = self._ask("POST", _PREVIEW, json=self._body(0.1))
         each_w = sorted(
             (one["power_w"] / one["hashrate_ths"], one["expected_reduction_w"])
             for one in shown["candidates"]
         )[-machines:]
-        target_mw = sum(watts for _, watts in each_w) / MARGIN / 1e6
-        shown = self.api.post("/api/hosting/curtailment/preview", self._body(round(target_mw, 3)))
-        _say(
-            f"{target_mw:.3f} MW take {shown['miners_affected']} machines "
-            f"({shown['method']}, {shown['elapsed_ms']:.0f} ms)"
-        )
-        return round(target_mw, 3)
+        target_mw = round(sum(watts for _, watts in each_w) / MARGIN / 1e6, 3)
+        for _ in range(4):
+            shown = self._ask("POST", _PREVIEW, json=self._body(target_mw))
+            took = shown["miners_affected"]
+            _say(f"{target_mw} MW take {took} machines ({shown['method']})")
+            if abs(took - machines) <= machines // 200:
+                break
+            target_mw = round(target_mw * machines / took, 3)
+        return target_mw
 
     def _true_watts(self) -> dict[str, float]:
         return {one["address"]: one["power_w"] for one in self.control.miners()}
 
-    def _until(
-        self, plan_id: str, done: Callable[[dict[str, Any]], bool], within_s: float
-    ) -> dict[str, Any]:
+    def _until(self, plan_id: str, done: Callable[[str], bool], within_s: float) -> dict[str, Any]:
+        """Wait for a status; the list is read, as it does not carry thousands of machines."""
         deadline = time.monotonic() + within_s
         while True:
-            plan = self.api.get(f"/api/hosting/curtailment/{plan_id}")
-            if done(plan) or time.monotonic() > deadline:
+            plans = self.api.get("/api/hosting/curtailment", page_size=50)["items"]
+            plan = next(plan for plan in plans if plan["id"] == plan_id)
+            if done(plan["status"]) or time.monotonic() > deadline:
                 return plan
+            time.sleep(0.5)
+
+    def _until_settled(self, plan_id: str, within_s: float) -> None:
+        """Wait until no order of the plan is on its way any more."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            stopped = asyncio.run(self._stopped(plan_id))
+            if all(one.proven_at for one in stopped):
+                return
             time.sleep(1)
 
     def _recover(self, plan_id: str) -> tuple[float, int]:
         began = time.monotonic()
-        self.api.post(f"/api/hosting/curtailment/{plan_id}/restore")
-        plan = self._until(plan_id, lambda plan: plan["status"] == "completed", 900)
-        _say(f"recovery: {plan['status']}, {plan['targets_by_state']}")
+        try:
+            self._ask("POST", f"/api/hosting/curtailment/{plan_id}/restore")
+        except RefusedError as refusal:
+            if refusal.status != HTTPStatus.CONFLICT:  # its answer was lost, and it is under way
+                raise
+        plan = self._until(plan_id, lambda status: status == "completed", 900)
+        _say(f"recovery: {plan['status']}, {plan['restore_failed_count']} did not wake")
         return time.monotonic() - began, plan["restore_failed_count"]
 
     async def _stopped(self, plan_id: str) -> list[Stopped]:
@@ -218,10 +273,6 @@ class Bench:
             )
             for row in rows
         ]
-
-
-def _all_settled(plan: dict[str, Any]) -> bool:
-    return not {"dispatching", "dispatched", "drifted"} & set(plan["targets_by_state"])
 
 
 def _since(moment: datetime) -> float:
@@ -325,8 +376,8 @@ def main() -> None:
     )
     try:
         stack.start()
-        host = stack.demo["users"]["host"]
-        with Api(stack.demo["gateway_url"], host["email"], host["password"]) as api:
+        owner = stack.demo["users"]["owner"]
+        with Api(stack.demo["gateway_url"], owner["email"], owner["password"]) as api:
             result = report(Bench(stack, api, options.stop).run())
     finally:
         stack.stop() if options.keep else stack.remove()
