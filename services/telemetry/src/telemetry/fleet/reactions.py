@@ -24,7 +24,7 @@ class SiteChanged(BaseModel):
     name: str
     timezone: str = "UTC"
     allowed_cidrs: list[str] = []
-    credentials: dict[str, str] = {}
+    credentials: dict[str, Any] = {}
     removed: bool = False
 
 
@@ -57,6 +57,8 @@ class MinerModelChanged(BaseModel):
 async def site_changed(session: AsyncSession, event: Received[SiteChanged]) -> None:
     """Remember a site: which networks it allows, and its sealed credentials."""
     known = event.data.model_dump(exclude={"site_id"})
+    sealed = event.data.credentials.items()
+    known["credentials"] = {name: text for name, text in sealed if isinstance(text, str)}
     await _remember(session, Site, event.data.site_id, event, known)
 
 
