@@ -6,11 +6,13 @@ from typing import Any
 
 import httpx
 
+from common.clock import now
 from common.ids import new_id
 
 Made = dict[str, Any]
 New = Callable[..., Awaitable[Made]]
 Published = Callable[..., Awaitable[list[Made]]]
+Deliver = Callable[..., Awaitable[object]]
 MINERS = "/api/hosting/miners"
 
 
@@ -68,3 +70,36 @@ async def test_a_repeated_batch_is_answered_from_memory(
     assert len(await published("hosting.command.ordered.v1")) == 1
     other = await client.post(path, json=body | {"action": "start"}, headers=headers)
     assert other.status_code == 422
+
+
+async def test_people_and_events_on_the_same_machines_wait_and_never_fail(
+    client: httpx.AsyncClient, new_site: New, new_miner: New, deliver: Deliver
+) -> None:
+    site = await new_site()
+    miners = [await new_miner(site_id=site["id"]) for _ in range(6)]
+    ids = [miner["id"] for miner in miners]
+
+    async def batch(action: str, named: list[str]) -> int:
+        body = {"action": action, "miner_ids": named}
+        return (await client.post("/api/hosting/host/devices/batch", json=body)).status_code
+
+    async def state(kind: str, miner_id: str) -> int:
+        body = {"miner_id": miner_id, "site_id": site["id"], "timestamp": now().isoformat()}
+        await deliver(f"telemetry.miner-state.{kind}.v1", body)
+        return 202
+
+    async def mend(miner_id: str) -> int:
+        path = f"{MINERS}/{miner_id}/maintenance"
+        begun = await client.post(path, json={"reason": "fan"})
+        return max(begun.status_code, (await client.post(f"{path}/end")).status_code)
+
+    answers = await asyncio.gather(
+        batch("shutdown", ids),
+        *(state("went-offline", miner_id) for miner_id in reversed(ids)),
+        mend(ids[0]),
+        batch("start", ids[::-1]),
+        mend(ids[-1]),
+        *(state("came-online", miner_id) for miner_id in ids),
+        batch("reboot", ids),
+    )
+    assert set(answers) <= {200, 201, 202, 409}

@@ -31,8 +31,6 @@ class Incident(Tenant, Base):
     cause: Mapped[Cause] = mapped_column(Text)
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime | None]
-    members: Mapped[int] = mapped_column(default=0)
-    """How many times a machine has joined."""
     announced: Mapped[bool] = mapped_column(default=False)
     """False while machines have joined of which no event has told yet."""
     version: Mapped[int] = mapped_column(default=0)

@@ -117,7 +117,7 @@ async def command_progressed(session: AsyncSession, event: Received[CommandProgr
 
 async def _heard(session: AsyncSession, heard: Reachability, *, reachable: bool) -> Miner | None:
     """Note whether a machine answers; return it locked, or None if that is old news."""
-    miner = next(iter(await locked(session, [heard.miner_id])), None)
+    miner = next(iter(await locked(session, [heard.miner_id], site_id=heard.site_id)), None)
     if miner is None:
         return None
     if miner.reachable_since is not None and miner.reachable_since >= heard.timestamp:

@@ -20,17 +20,16 @@ class StatusConflict(Conflict):
     title: ClassVar[str] = "The machine's status does not allow this"
 
 
-async def locked(session: AsyncSession, miner_ids: Sequence[UUID]) -> list[Miner]:
+async def locked(
+    session: AsyncSession, miner_ids: Sequence[UUID], *, site_id: UUID | None = None
+) -> list[Miner]:
     """Return those of the machines that exist for the caller, locked until the end.
 
     Their sites' incidents are locked before them, and they in the order of their ids, so that two
-    transactions wait for each other but never in a circle.
+    transactions wait for each other but never in a circle. `site_id` saves looking it up.
     """
-    sites = await session.scalars(
-        select(Miner.site_id).where(Miner.id.in_(miner_ids)).distinct().order_by(Miner.site_id)
-    )
-    for site_id in sites.all():
-        await ledger.lock_site(session, site_id)
+    for one in [site_id] if site_id else await _sites_of(session, miner_ids):
+        await ledger.lock_site(session, one)
     rows = await session.scalars(
         select(Miner)
         .where(Miner.id.in_(miner_ids), Miner.removed_at.is_(None))
@@ -39,6 +38,13 @@ async def locked(session: AsyncSession, miner_ids: Sequence[UUID]) -> list[Miner
         .execution_options(populate_existing=True)
     )
     return list(rows)
+
+
+async def _sites_of(session: AsyncSession, miner_ids: Sequence[UUID]) -> Sequence[UUID]:
+    sites = await session.scalars(
+        select(Miner.site_id).where(Miner.id.in_(miner_ids)).distinct().order_by(Miner.site_id)
+    )
+    return sites.all()
 
 
 async def move(session: AsyncSession, miners: Sequence[Miner], to: MinerStatus) -> None:
