@@ -297,3 +297,16 @@ async def test_a_plan_for_later_waits(
     assert too_much.status_code == 422
     cancelled = await client.post(f"{URL}/{plan['id']}/cancel")
     assert cancelled.json()["status"] == "cancelled"
+
+
+@pytest.mark.usefixtures("four_eyes")
+async def test_a_time_that_has_passed_means_at_once(
+    client_as: ClientFor, new_miner: NewMiner, wanted: Wanted
+) -> None:
+    await new_miner()
+    body = wanted(0.003, scheduled_time=(now() - timedelta(minutes=5)).isoformat())
+    plan = (await client_as().post(f"{URL}/trigger", json=body)).json()
+    assert (plan["status"], plan["plan_type"]) == ("pending", "manual")
+    approved = (await client_as().post(f"{URL}/{plan['id']}/approve")).json()
+    assert approved["status"] == "executing"
+    assert len(approved["targets"]) == 1

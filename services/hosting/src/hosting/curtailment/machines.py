@@ -1,10 +1,11 @@
 """The site's machines as plans see them, and the one place where plans set their status."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.errors import NotFound
@@ -31,16 +32,24 @@ async def require_site(session: AsyncSession, site_id: UUID) -> None:
         raise NoSuchSite(f"There is no site {site_id}.")
 
 
-async def machines_of(
-    session: AsyncSession, site_id: UUID
-) -> Sequence[Row[UUID, MinerStatus, Firmware | None, UUID | None]]:
-    """Return id, status, firmware and owner of every machine of the site."""
+@dataclass(frozen=True, slots=True)
+class SiteMachine:
+    """A machine as the site's books have it."""
+
+    id: UUID
+    status: MinerStatus
+    firmware: Firmware | None
+    client_id: UUID | None
+
+
+async def machines_of(session: AsyncSession, site_id: UUID) -> list[SiteMachine]:
+    """Return every machine of the site."""
     rows = await session.execute(
         select(Miner.id, Miner.status, Miner.firmware, Miner.client_id)
         .where(Miner.site_id == site_id, Miner.removed_at.is_(None))
         .order_by(Miner.id)
     )
-    return rows.all()
+    return [SiteMachine(*row) for row in rows]
 
 
 async def show(session: AsyncSession, statuses: Mapping[UUID, MinerStatus]) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     DateTime,
     Float,
+    Insert,
     Uuid,
     cast,
     func,
@@ -54,18 +55,35 @@ async def take(
     # One order of rows for everybody: two racing plans then wait for each other, not in a circle.
     chosen = sorted(chosen, key=lambda candidate: candidate.miner_id)
     command_ids = _commands([candidate.miner_id for candidate in chosen])
+    try:
+        await session.execute(_inserted(plan, chosen, list(command_ids.values()), ordered_at))
+    except IntegrityError as error:
+        if ONE_PLAN_PER_MINER in str(error.orig):
+            raise MinersInAnotherPlan(
+                "Another plan has just taken some of these machines. Preview again and retry."
+            ) from error
+        raise
+    if ordered_at is not None:
+        _publish_orders(session, plan, "sleep", command_ids, ordered_at + stop_patience())
+
+
+def _inserted(
+    plan: CurtailmentPlan,
+    chosen: Sequence[Candidate],
+    command_ids: Sequence[UUID],
+    ordered_at: datetime | None,
+) -> Insert:
+    """Return the one statement that inserts all targets, from arrays."""
     ordered = ordered_at is not None
     rows = (
         func.unnest(
-            literal(list(command_ids), ARRAY(Uuid)),
-            literal(list(command_ids.values()), ARRAY(Uuid)),
+            literal([candidate.miner_id for candidate in chosen], ARRAY(Uuid)),
+            literal(command_ids, ARRAY(Uuid)),
             literal([candidate.power_w for candidate in chosen], ARRAY(Float)),
             literal([candidate.hashrate_ths for candidate in chosen], ARRAY(Float)),
             literal([candidate.power_estimated for candidate in chosen], ARRAY(Boolean)),
         )
-        .table_valued(
-            "miner_id", "command_id", "power_w", "hashrate_ths", "estimated", name="chosen"
-        )
+        .table_valued("miner_id", "command_id", "power_w", "hashrate_ths", "estimated", name="rows")
         .render_derived()
     )
     columns: dict[str, Any] = {
@@ -83,20 +101,9 @@ async def take(
         "baseline_hashrate_ths": rows.c.hashrate_ths,
         "power_estimated": rows.c.estimated,
     }
-    try:
-        await session.execute(
-            insert(CurtailmentTarget).from_select(
-                list(columns), select(*columns.values()), include_defaults=False
-            )
-        )
-    except IntegrityError as error:
-        if ONE_PLAN_PER_MINER in str(error.orig):
-            raise MinersInAnotherPlan(
-                "Another plan has just taken some of these machines. Preview again and retry."
-            ) from error
-        raise
-    if ordered_at is not None:
-        _publish_orders(session, plan, "sleep", command_ids, ordered_at + stop_patience())
+    return insert(CurtailmentTarget).from_select(
+        list(columns), select(*columns.values()), include_defaults=False
+    )
 
 
 async def order_stop(

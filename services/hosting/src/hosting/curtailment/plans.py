@@ -13,7 +13,7 @@ from common.auth import Principal
 from common.clock import now
 from common.errors import Conflict, Forbidden, NotFound
 from hosting.curtailment import recovery
-from hosting.curtailment.models import CurtailmentPlan, CurtailmentTarget
+from hosting.curtailment.models import CurtailmentPlan, CurtailmentPolicy, CurtailmentTarget
 from hosting.curtailment.orders import order_stop, publish_change, take
 from hosting.curtailment.parties import Parties, on_behalf_of
 from hosting.curtailment.policies import policy_of
@@ -72,28 +72,12 @@ async def trigger(
     else:
         selection = await select_machines(session, parties, caller, wish, screening)
     policy = await policy_of(session, body.site_id, principal.organisation_id)
-    plan = CurtailmentPlan(
-        organisation_id=principal.organisation_id,
-        site_id=body.site_id,
-        plan_type="manual" if body.scheduled_time is None else "scheduled",
-        strategy=body.strategy,
-        objective=body.objective,
-        status="pending",
-        target_power_reduction_mw=body.target_power_reduction_mw,
-        duration_minutes=body.duration_minutes,
-        scheduled_time=body.scheduled_time or now(),
-        restore_batch_size=policy.restore_batch_size,
-        restore_interval_s=policy.restore_interval_s,
-        decision_snapshot=_snapshot(wish, selection),
-        created_by=principal.subject,
-    )
+    plan = _drafted(principal, body, policy, later=later)
+    plan.decision_snapshot = _snapshot(wish, selection)
     session.add(plan)
     await session.flush()  # the aggregate first, its targets and events after it
     if policy.four_eyes:
-        if selection is not None:
-            await take(session, plan, selection.chosen, ordered_at=None)
-            plan.miners_affected = len(selection.chosen)
-        publish_change(session, plan, now())
+        await _wait_for_approval(session, plan, selection)
         await audited(session, principal, plan, "trigger")
         return plan
     plan.status = acted(plan.status, "approve")
@@ -107,8 +91,37 @@ async def trigger(
     return plan
 
 
+def _drafted(
+    principal: Principal, body: CurtailmentTrigger, policy: CurtailmentPolicy, *, later: bool
+) -> CurtailmentPlan:
+    return CurtailmentPlan(
+        organisation_id=principal.organisation_id,
+        site_id=body.site_id,
+        plan_type="scheduled" if later else "manual",
+        strategy=body.strategy,
+        objective=body.objective,
+        status="pending",
+        target_power_reduction_mw=body.target_power_reduction_mw,
+        duration_minutes=body.duration_minutes,
+        scheduled_time=body.scheduled_time if later else now(),
+        restore_batch_size=policy.restore_batch_size,
+        restore_interval_s=policy.restore_interval_s,
+        created_by=principal.subject,
+    )
+
+
+async def _wait_for_approval(
+    session: AsyncSession, plan: CurtailmentPlan, selection: Selection | None
+) -> None:
+    """Hold the chosen machines for the plan: what is approved is what was shown."""
+    if selection is not None:
+        await take(session, plan, selection.chosen, ordered_at=None)
+        plan.miners_affected = len(selection.chosen)
+    publish_change(session, plan, now())
+
+
 async def approve(session: AsyncSession, principal: Principal, plan_id: UUID) -> CurtailmentPlan:
-    """Approve a plan; its reserved machines are ordered off at once unless it is for later.
+    """Approve a plan; the machines held for it are ordered off at once, unless it is for later.
 
     Raises:
         ApproverIsCreator: four-eyes is on, and these are the same two eyes.
@@ -120,7 +133,7 @@ async def approve(session: AsyncSession, principal: Principal, plan_id: UUID) ->
         raise ApproverIsCreator("Whoever made the plan cannot approve it at this site.")
     plan.status = status
     plan.approved_by = principal.subject
-    if plan.scheduled_time <= now() and plan.plan_type == "manual":
+    if plan.plan_type == "manual":
         await _start_reserved(session, plan, at=now())
     else:
         publish_change(session, plan, now())

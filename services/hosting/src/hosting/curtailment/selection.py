@@ -17,7 +17,7 @@ from common.auth import Principal
 from common.clock import now
 from common.errors import Conflict, Invalid
 from common.http import Refused
-from hosting.curtailment.machines import machines_of, require_site
+from hosting.curtailment.machines import SiteMachine, machines_of, require_site
 from hosting.curtailment.models import CurtailmentTarget, holds_its_miner
 from hosting.curtailment.parties import Parties
 from hosting.curtailment.settings import curtailment_settings
@@ -25,7 +25,7 @@ from hosting.domain.curtailment import megawatts_to_watts, watts_to_megawatts
 from hosting.domain.curtailment_choice import Candidate, Machine, Screening, screen
 from hosting.intelligence import Recommendation, RecommendationUnusable, recommend
 from hosting.miners.models import Miner
-from hosting.telemetry import fleet
+from hosting.telemetry import Reading, fleet
 
 
 class TargetOutOfReach(Invalid):
@@ -111,27 +111,28 @@ async def survey(
     )
     latest = await fleet(parties.telemetry, principal, site_id)
     settings = curtailment_settings()
-    machines: list[Machine] = []
-    for miner_id, status, firmware, client_id in rows:
-        reading = latest.get(miner_id)
-        machines.append(
-            Machine(
-                miner_id=miner_id,
-                status=status,
-                firmware=(reading.firmware if reading else None) or firmware,
-                group=str(client_id) if client_id else None,
-                in_another_plan=miner_id in held,
-                hashrate_ths=reading.hashrate_ths if reading else None,
-                power_w=reading.power_w if reading else None,
-                power_estimated=reading.power_estimated if reading else False,
-                sampled_at=reading.sampled_at if reading else None,
-            )
-        )
     return screen(
-        machines,
+        [_machine(row, latest.get(row.id), in_another_plan=row.id in held) for row in rows],
         now=now(),
         max_age=timedelta(seconds=settings.max_age_s),
         sleep_power_w=settings.sleep_power_w,
+    )
+
+
+def _machine(row: SiteMachine, reading: Reading | None, *, in_another_plan: bool) -> Machine:
+    group = str(row.client_id) if row.client_id else None
+    if reading is None:
+        return Machine(row.id, row.status, row.firmware, group, in_another_plan)
+    return Machine(
+        miner_id=row.id,
+        status=row.status,
+        firmware=reading.firmware or row.firmware,
+        group=group,
+        in_another_plan=in_another_plan,
+        hashrate_ths=reading.hashrate_ths,
+        power_w=reading.power_w,
+        power_estimated=reading.power_estimated,
+        sampled_at=reading.sampled_at,
     )
 
 
