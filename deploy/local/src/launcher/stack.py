@@ -38,6 +38,7 @@ from launcher.processes import (
     write_pid,
 )
 from launcher.status import Status
+from launcher.supervisor import OWNER_FILE
 
 _START_WITHIN_S = 300.0
 _STOP_WITHIN_S = 120.0
@@ -66,11 +67,13 @@ class Stack:
     ) -> None:
         """Describe a stack below `run_dir`.
 
-        free_ports: choose ports and simulated addresses that are in nobody's way.
+        free_ports: choose ports and simulated addresses that are in nobody's way. Such a stack
+            belongs to the process that starts it, and stops by itself when that is gone.
         environment: further settings for every service.
         fleet_options: further options of `python -m simulation serve`.
         """
         self.run_dir = run_dir.resolve()
+        self._is_mine = free_ports
         before = load(self.run_dir)
         if before is not None and self.is_up:
             self.installation = before  # what runs is what it was started as
@@ -130,6 +133,8 @@ class Stack:
             self._require_ports()
             self.installation.save()
             self.installation.secrets()
+            if self._is_mine:
+                write_pid(self.run_dir / OWNER_FILE, os.getpid())
             self._spawn_supervisor()
         self._wait_ready(on_change)
         seed.seed(self.installation)
@@ -243,4 +248,5 @@ class Stack:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.run_dir / "hold")
         if not self.is_up:
-            (self.run_dir / "supervisor.pid").unlink(missing_ok=True)
+            for name in ("supervisor.pid", OWNER_FILE):
+                (self.run_dir / name).unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from launcher.processes import (
     NotReadyError,
     Program,
     raise_file_limit,
+    read_pid,
     tail,
     write_pid,
 )
@@ -27,6 +28,7 @@ from launcher.programs import FLEET, fleet_program, readiness, service_programs
 from launcher.status import Status, Step
 from launcher.watched import Watched
 
+OWNER_FILE = "owner.pid"
 _TICK_S = 0.1
 _GATE_S = 90.0
 _LARGEST_LOG_BYTES = 64 * 1024 * 1024
@@ -131,13 +133,18 @@ class Supervisor:
             self._tick()
 
     def _tick(self) -> None:
-        if self._stopping:
+        if self._stopping or self._is_orphaned():
             raise StoppedError
         for watched in self._watched.values():
             watched.tick()
         self._report()
         self._shorten_logs()
         time.sleep(_TICK_S)
+
+    def _is_orphaned(self) -> bool:
+        """Whether the process that we were started for is gone; most have none."""
+        owner = self._directory / OWNER_FILE
+        return owner.exists() and read_pid(owner) is None
 
     def _bring_down(self) -> None:
         """Stop in order: nobody loses what it stands on before it has ended itself."""

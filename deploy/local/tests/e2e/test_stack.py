@@ -1,6 +1,7 @@
 """The whole life of an installation: started, broken, mended, stopped, started again."""
 
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Generator
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from launcher.api import Api
+from launcher.processes import started_at, wait_until
 from launcher.stack import Stack
 
 pytestmark = pytest.mark.e2e
@@ -70,6 +72,23 @@ def test_a_killed_service_comes_back(stack: Stack) -> None:
 def test_a_restart_is_not_a_crash(stack: Stack) -> None:
     stack.restart("redis")
     assert stack.status().programs["redis"].restarts == 0
+
+
+def test_what_a_killed_supervisor_left_is_cleared_away(stack: Stack) -> None:
+    old = stack.pid("hosting")
+    pid = stack.supervisor_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: not stack.is_up, 10)
+    stack.start()
+    assert stack.pid("hosting") != old
+    assert started_at(old) is None
+
+
+def test_a_stack_ends_with_the_process_it_belongs_to(stack: Stack) -> None:
+    (stack.run_dir / "owner.pid").write_text("1 1\n")
+    assert wait_until(lambda: not _processes_of(stack.run_dir), 60)
+    stack.start()
 
 
 def test_down_leaves_nothing_and_up_goes_on(stack: Stack) -> None:
