@@ -130,7 +130,8 @@ def _install_database_handlers(app: FastAPI) -> None:
 
     async def on_database(request: Request, error: Exception) -> Response:
         code = getattr(getattr(error, "orig", None), "sqlstate", None)
-        if code is None or code[:2] in ("08", "53", "57"):
+        if code is None or code[:2] in ("08", "40", "53", "57"):
+            # the server is away, full or stopping, or two transactions got in each other's way
             log.warning("database.away", error=str(error)[:300])
             problem: errors.Problem = errors.Unavailable(
                 "The database is not available at the moment; try again.", retry_after_s=2

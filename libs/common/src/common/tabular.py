@@ -71,6 +71,8 @@ def read_table(content: bytes, *, required: Sequence[str] = ()) -> list[Row]:
             continue
         if len(rows) == MAX_ROWS:
             raise TooManyRows(f"At most {MAX_ROWS} rows are read at once; split the file.")
+        if any(cell.strip() for cell in cells[len(header) :]):
+            raise Unreadable(f"Row {number} has more cells than the first row names.", row=number)
         named = dict(zip(header, (cell.strip() for cell in cells), strict=False))
         named.pop("", None)
         rows.append(Row(number, named))
