@@ -92,7 +92,9 @@ class Front:
         if head.has_body and head.method in _WRITES:
             check_media(route, head)
         address = self._address(exchange.scope, head)
-        caller = await self._verifier.caller(head, route.access, address)
+        caller = self._verifier.at_hand(head) if route.access == "required" else None
+        if caller is None:
+            caller = await self._verifier.caller(head, route.access, address)
         policy = self._anonymous if caller.principal.kind == "anonymous" else self._user
         if not self._limits.allows(caller.limit_name, policy):
             await self._limits.admit(caller.limit_name, policy)

@@ -23,6 +23,13 @@ class Exchange:
         self.started = False
         self.status = 500
 
+    async def send_whole(self, start: Message, body: bytes) -> None:
+        """Send an answer in one go."""
+        self.started = True
+        self.status = start["status"]
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": body})
+
     async def send(self, message: Message) -> None:
         """Send one ASGI message to the client."""
         if message["type"] == "http.response.start":

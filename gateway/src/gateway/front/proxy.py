@@ -165,8 +165,7 @@ class Proxy:
         headers = _incoming(reply, self._common, exchange.request_id)
         start = {"type": "http.response.start", "status": reply.status, "headers": headers}
         if reply.body is not None:
-            await exchange.send(start)
-            await exchange.send({"type": "http.response.body", "body": reply.body})
+            await exchange.send_whole(start, reply.body)
             return
         try:
             if _is_stream(reply):

@@ -42,10 +42,10 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._writable: asyncio.Future[None] | None = None
         self._head: asyncio.Future[None] | None = None
+        self._parser = httptools.HttpResponseParser(self)
         self._reset()
 
     def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
         self.status = 0
         self.headers: Headers = []
         self.complete = False
@@ -165,6 +165,12 @@ class Connection(asyncio.Protocol):
         self._writable = None
 
     # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """Refuse an answer to a question that was not asked."""
+        if self.complete:
+            msg = "more than one answer"
+            raise ValueError(msg)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header; two readings of where the body ends are refused."""
