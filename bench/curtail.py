@@ -52,6 +52,10 @@ JOIN hosting.miner m ON m.id = t.miner_id
 LEFT JOIN telemetry.command c ON c.id = t.stop_command_id
 WHERE t.plan_id = $1
 """
+_BEHIND = """
+SELECT count(*) FROM hosting.miner h
+LEFT JOIN telemetry.miner t ON t.id = h.id WHERE t.id IS NULL OR t.version < h.version
+"""
 
 
 @dataclass(frozen=True)
@@ -151,12 +155,15 @@ class Bench:
         )
 
     def _wait_for_readings(self) -> None:
-        """Wait until telemetry has seen every machine."""
+        """Wait until telemetry has seen every machine, and no event is on its way any more."""
         deadline = time.monotonic() + 600
         while time.monotonic() < deadline:
-            seen = self._seen_at_work()
-            _say(f"{seen} of {self.stack.installation.fleet} machines seen at work")
-            if seen >= self.stack.installation.fleet:
+            seen, behind = self._seen_at_work(), asyncio.run(self._events_behind())
+            _say(
+                f"{seen} of {self.stack.installation.fleet} machines seen at work, "
+                f"{behind} known to telemetry in an older version"
+            )
+            if seen >= self.stack.installation.fleet and not behind:
                 return
             time.sleep(10)
         msg = "telemetry has not seen all machines in 10 minutes"
@@ -255,6 +262,14 @@ class Bench:
         plan = self._until(plan_id, lambda status: status == "completed", 900)
         _say(f"recovery: {plan['status']}, {plan['restore_failed_count']} did not wake")
         return time.monotonic() - began, plan["restore_failed_count"]
+
+    async def _events_behind(self) -> int:
+        """Return of how many machines telemetry has not heard the latest yet."""
+        connection = await connect(self.stack.demo["postgres_dsn"])
+        try:
+            return await connection.fetchval(_BEHIND)
+        finally:
+            await connection.close()
 
     async def _stopped(self, plan_id: str) -> list[Stopped]:
         connection = await connect(self.stack.demo["postgres_dsn"])
