@@ -100,9 +100,11 @@ class Postgres:
         if self.directory.is_symlink() or not _reachable(self.directory.parent):
             name = sha256(str(self.directory).encode()).hexdigest()[:12]
             real = Path("/var/lib/hashyard") / name
-            real.mkdir(parents=True, exist_ok=True)
             if not self.directory.is_symlink():
+                # What an installation left there that was deleted with its directory.
+                shutil.rmtree(real, ignore_errors=True)
                 self.directory.symlink_to(real)
+            real.mkdir(parents=True, exist_ok=True)
         self.directory.mkdir(mode=0o700, exist_ok=True)
         user = pwd.getpwnam(_SYSTEM_USER)
         os.chown(self.directory.resolve(), user.pw_uid, user.pw_gid)
