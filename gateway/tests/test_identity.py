@@ -1,11 +1,17 @@
 """Organisations, members, API keys and the trail: who may make what, and who sees it."""
 
+import asyncio
+from ipaddress import ip_network
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import text
 
+from common.errors import Unauthenticated
 from gateway.api_keys.form import new_key, parse
+from gateway.front.credentials import Verifier
+from gateway.front.guard import Head
 from gateway.roles import SCOPES_OF
 
 
@@ -118,6 +124,25 @@ async def test_a_demoted_member_loses_rights_at_once(world: Any, operator: Any) 
     assert answer.status_code == 403
     wrong = f"/api/organisations/{operator.client_id}/users/{operator.ids['Host']}"
     assert (await world.client.patch(wrong, json={}, headers=owner)).status_code == 404
+
+
+async def test_an_erased_member_is_forgotten(world: Any, operator: Any, published: Any) -> None:
+    email, password = operator.people["Host"]
+    path = f"/api/organisations/{operator.id}/users"
+    member = f"{path}/{operator.ids['Host']}"
+    owner = operator.headers["Owner"]
+    assert (await world.client.delete(member, headers=operator.headers["Host"])).status_code == 403
+    assert (await world.client.delete(member, headers=owner)).status_code == 204
+    own = f"{path}/{operator.ids['Owner']}"
+    assert (await world.client.delete(own, headers=owner)).status_code == 403
+    assert (await world.client.get("/api/me", headers=operator.headers["Host"])).status_code == 401
+    body = {"email": email, "password": password}
+    assert (await _post(world, "/api/auth/token", body, {}))[0] == 401
+    assert email not in (await world.client.get(path, headers=owner)).text
+    [tombstone] = await published("identity.user.erased.v1", operator.id)
+    assert (tombstone["key"], tombstone["data"]) == (operator.ids["Host"], None)
+    # The address is free again.
+    assert (await _post(world, path, {"email": email, "role": "Host"}, owner))[0] == 201
 
 
 async def test_fields_that_are_not_ours_to_set_are_refused(world: Any, operator: Any) -> None:
@@ -305,3 +330,44 @@ async def test_every_role_against_every_operation(world: Any, operator: Any, adm
             anonymous = await world.client.request(method, address)
             assert anonymous.status_code == 401
     assert checked >= 40
+
+
+async def test_a_proxy_of_ours_names_the_client(
+    world: Any, operator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The right-most hop that is not ours is the client; others can only put names before it."""
+    there = await _key(world, operator, cidrs=["192.0.2.0/24"])
+    trusting = world.settings.model_copy(update={"trusted_proxies": (ip_network("127.0.0.0/8"),)})
+    monkeypatch.setattr(world.front, "_settings", trusting)
+    cases = [
+        ("192.0.2.7", 200),
+        ("198.51.100.1, 192.0.2.7", 200),
+        ("192.0.2.7, 198.51.100.1", 403),
+        ("192.0.2.7, 127.0.0.2", 200),
+        ("192.0.2.7, nonsense", 403),
+        ("", 403),
+    ]
+    for hops, status in cases:
+        headers = _bearer(there["key"]) | {"X-Forwarded-For": hops}
+        answer = await world.client.get(TELEMETRY, headers=headers)
+        assert answer.status_code == status, hops
+
+
+async def test_other_gateways_hear_of_a_logout(world: Any, operator: Any) -> None:
+    other = Verifier(world.security, world.runtime)
+    listening = asyncio.create_task(other.keep_listening())
+    world.security.listeners.remove(other.forget)  # as in another process: only Redis tells it
+    bearer = operator.headers["Host"]["Authorization"].encode()
+    scope = {"method": "GET", "raw_path": b"/api/me", "query_string": b""}
+    head = Head(scope, {b"host": b"x", b"authorization": bearer})
+    await asyncio.sleep(0.2)
+    assert (await other.caller(head, "required", "127.0.0.1")).principal.role == "Host"
+    assert other.at_hand(head) is not None
+    await world.client.post("/api/auth/logout", headers=operator.headers["Host"])
+    async with asyncio.timeout(2):
+        while other.at_hand(head) is not None:
+            await asyncio.sleep(0.02)
+    with pytest.raises(Unauthenticated):
+        await other.caller(head, "required", "127.0.0.1")
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)

@@ -5,10 +5,15 @@ import time
 from typing import Any
 
 import httpx
+import pytest
+from redis.asyncio import Redis
 from sqlalchemy import text
 
 from common.audit import first_broken
+from common.errors import Unavailable
 from gateway.db import AuditEvent
+from gateway.sessions import throttle
+from gateway.sessions.clearing import forget_ended
 
 
 async def _login(world: Any, person: tuple[str, str]) -> dict[str, Any]:
@@ -261,3 +266,57 @@ async def test_logins_are_audited_in_an_unbroken_chain(world: Any, operator: Any
     assert actions.count("login.accept") == 3
     async with world.runtime.worker_session() as session:
         assert await first_broken(session, AuditEvent, operator.id) is None
+
+
+async def test_ended_sessions_are_forgotten_after_a_day(world: Any, operator: Any) -> None:
+    count = text("SELECT count(*) FROM gateway.login_session WHERE organisation_id = :id")
+    await _login(world, operator.people["Host"])
+    async with world.runtime.worker_session() as session:
+        before = await session.scalar(count, {"id": operator.id})
+        await session.execute(
+            text(
+                "UPDATE gateway.login_session SET revoked_at = now() - interval '25 h' "
+                "WHERE user_id = :id"
+            ),
+            {"id": operator.ids["Host"]},
+        )
+    await forget_ended(world.runtime)
+    async with world.runtime.worker_session() as session:
+        assert await session.scalar(count, {"id": operator.id}) == before - 2
+
+
+async def test_nobody_logs_in_while_guesses_cannot_be_counted(
+    world: Any, operator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = Redis(host="127.0.0.1", port=9)
+    monkeypatch.setattr(world.runtime, "redis", away)
+    email, password = operator.people["Host"]
+    answer = await world.client.post("/api/auth/token", json={"email": email, "password": password})
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    # What is logged in goes on.
+    me = await world.client.get("/api/me", headers=operator.headers["Host"])
+    assert me.status_code == 200
+    await away.aclose()
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:0db8:0001:0002"),
+        ("not an address", "not an address"),
+    ],
+)
+def test_addresses_are_counted_by_subscriber(address: str, network: str) -> None:
+    assert throttle.network_of(address) == network
+
+
+async def test_logins_queue_up_to_a_bound(world: Any) -> None:
+    passwords = world.security.passwords
+    results = await asyncio.gather(
+        *(passwords.verify("x", None) for _ in range(30)), return_exceptions=True
+    )
+    refused = [result for result in results if isinstance(result, Unavailable)]
+    assert len(refused) == 10
+    assert all(result is False for result in results if result not in refused)

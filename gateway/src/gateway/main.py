@@ -11,10 +11,11 @@ from gateway.organisations import routes as organisations
 from gateway.organisations.events import OrganisationChanged
 from gateway.security import Security
 from gateway.sessions import routes as sessions
+from gateway.sessions.clearing import clear_sessions
 from gateway.settings import Settings
 from gateway.trail import routes as trail
 from gateway.users import routes as users
-from gateway.users.events import UserChanged
+from gateway.users.events import UserChanged, UserErased
 
 SERVICE = Service(
     name="gateway",
@@ -29,7 +30,8 @@ SERVICE = Service(
         api_keys.router,
         trail.router,
     ],
-    events=[OrganisationChanged, UserChanged],
+    events=[OrganisationChanged, UserChanged, UserErased],
+    background=[clear_sessions],
     setup=seed,
 )
 

@@ -50,7 +50,7 @@ class Passwords:
         fits = await self._run(
             lambda: self._hasher.verify(_normalised(password), stored or self._decoy)
         )
-        return fits and stored is not None
+        return fits and bool(stored)
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._waiting >= _QUEUE:

@@ -62,7 +62,7 @@ class Throttle:
 
     def _counts(self, email: str, address: str) -> list[_Count]:
         settings = self._security.settings
-        network = _network(address)
+        network = network_of(address)
         return [
             self._count(f"address {network}", settings.login_failures_per_address),
             self._count(f"mailbox {email}", settings.login_failures * _SPREAD),
@@ -75,7 +75,8 @@ class Throttle:
         return _Count(self._prefix + digest, Policy(rate, failures))
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
+    """Return what an address counts as: itself, or the subscriber's part of an IPv6 address."""
     try:
         parsed = ip_address(address)
     except ValueError:

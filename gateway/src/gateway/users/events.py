@@ -17,3 +17,16 @@ class UserChanged(Event):
     role: str
     email: str
     active: bool
+
+
+class UserErased(Event):
+    """A tombstone: whoever keeps what it knew of a person forgets it."""
+
+    type: ClassVar[str] = "identity.user.erased.v1"
+    aggregate: ClassVar[str] = "id"
+
+    id: UUID
+
+    def is_tombstone(self) -> bool:
+        """Erase the key from the compacted topic."""
+        return True

@@ -17,7 +17,7 @@ from common.runtime import Runtime
 from gateway.db import AuditEvent, Outbox
 from gateway.organisations.models import Organisation
 from gateway.roles import Role, may_grant
-from gateway.users.events import UserChanged
+from gateway.users.events import UserChanged, UserErased
 from gateway.users.models import User
 from gateway.users.schemas import Me, UserChange, UserOrder
 
@@ -106,6 +106,27 @@ async def change_user(
     return user
 
 
+async def erase_user(
+    session: AsyncSession, principal: Principal, organisation_id: UUID, user_id: UUID
+) -> None:
+    """Forget a person: the row stays for those that refer to it, with nothing personal in it."""
+    user = await _member(session, organisation_id, user_id)
+    if user.id == principal.subject:
+        raise Forbidden("Nobody erases himself.")
+    user.email = f"{user.id}@erased.invalid"
+    user.password_hash = ""
+    user.active = False
+    user.epoch += 1
+    user.version += 1
+    await session.flush()
+    session.add(
+        Outbox.of(
+            UserErased(organisation_id=user.organisation_id, version=user.version, id=user.id)
+        )
+    )
+    await _audit(session, principal, user, "user.erase")
+
+
 async def list_users(
     session: AsyncSession, organisation_id: UUID, wanted: PageRequest
 ) -> tuple[list[User], int]:
@@ -156,6 +177,10 @@ def _check_role(principal: Principal, organisation: Organisation, role: Role) ->
 
 async def _announce(session: AsyncSession, principal: Principal, user: User, action: str) -> None:
     session.add(Outbox.of(changed(user)))
+    await _audit(session, principal, user, action)
+
+
+async def _audit(session: AsyncSession, principal: Principal, user: User, action: str) -> None:
     await audit(
         session,
         AuditEvent,

@@ -73,3 +73,19 @@ async def change_user(
     user = await registry.change_user(session, principal, organisation_id, user_id, body)
     after.add_task(security.revoke, runtime, user_id)  # after the commit
     return UserView.model_validate(user)
+
+
+@router.delete(_USERS + "/{user_id}", status_code=204, responses=problems(Forbidden, NotFound))
+async def erase_user(
+    organisation_id: UUID,
+    user_id: UUID,
+    *,
+    session: DirectorySession,
+    principal: OrganisationsWriter,
+    security: SecurityDep,
+    runtime: RuntimeDep,
+    after: BackgroundTasks,
+) -> None:
+    """Erase a member's address and password and end all access; the audit trail keeps the id."""
+    await registry.erase_user(session, principal, organisation_id, user_id)
+    after.add_task(security.revoke, runtime, user_id)  # after the commit
