@@ -77,7 +77,9 @@ def _existing(folders: tuple[str, ...]) -> list[str]:
 
 def _pytest(name: str, arguments: list[str], keyword: str | None) -> Ran:
     """Run pytest, its output shown as it comes, its closing line kept."""
-    command = [str(VENV_BIN / "python"), "-m", "pytest", *arguments]
+    # The package `gateway` is imported first: its folder stands at the root under the same name,
+    # and pytest would otherwise take that folder for a package when it loads gateway/tests.
+    command = [str(VENV_BIN / "python"), "-m", "pytest", "-p", "gateway", *arguments]
     if keyword:
         command += ["-k", keyword]
     if sys.stdout.isatty():
