@@ -1,9 +1,10 @@
 """Headline: 2,000 of 6,000 machines ordered off, proven by telemetry and by their own sockets.
 
-    python bench/curtail.py [--json FILE] [--miners 6000] [--stop 2000] [--delay-ms 20]
+    python bench/curtail.py [--json FILE] [--miners 6000] [--stop 2000] [--delay-ms 150]
 
 A whole installation runs for it, on ports of its own: gateway, services, PostgreSQL, Redis, Kafka
 and the simulated fleet, on this one machine. The order goes through the gateway like anybody's.
+Every simulated miner thinks for 150 ms before it answers, as control boards do.
 The physical limit is what the sockets alone need: machines x median time that a stop holds its
 socket / sockets at once. Beside it a pool of 20 threads with blocking clients gives the same
 orders to the same machines, over the same protocols; it keeps no records and proves nothing.
@@ -380,7 +381,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--miners", type=int, default=6000)
     parser.add_argument("--stop", type=int, default=2000)
-    parser.add_argument("--delay-ms", type=float, default=20, help="before every miner's answer")
+    parser.add_argument(
+        "--delay-ms", type=float, default=150, help="before every answer of a miner"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the installation for a next run")
     options = parser.parse_args()
     stack = Stack(
