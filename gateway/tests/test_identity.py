@@ -6,9 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
-from common.errors import Unauthenticated
+from common.errors import Unauthenticated, Unavailable
+from common.runtime import Runtime
 from gateway.api_keys.form import new_key, parse
 from gateway.front.credentials import Verifier
 from gateway.front.guard import Head
@@ -371,3 +373,20 @@ async def test_other_gateways_hear_of_a_logout(world: Any, operator: Any) -> Non
         await other.caller(head, "required", "127.0.0.1")
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_without_the_database_nobody_new_is_let_in_or_turned_away(
+    world: Any, operator: Any
+) -> None:
+    nowhere = SecretStr("postgresql+asyncpg://gateway_worker@127.0.0.1:9/nowhere")
+    settings = world.settings.model_copy(update={"worker_database_url": nowhere})
+    runtime = Runtime("gateway", settings)
+    verifier = Verifier(world.security, runtime)
+    bearer = operator.headers["Host"]["Authorization"].encode()
+    scope = {"method": "GET", "raw_path": b"/api/me", "query_string": b""}
+    head = Head(scope, {b"host": b"x", b"authorization": bearer})
+    with pytest.raises(Unavailable):
+        await verifier.caller(head, "required", "127.0.0.1")
+    assert verifier.at_hand(head) is None  # not remembered as refused
+    world.security.listeners.remove(verifier.forget)
+    await runtime.close()

@@ -31,6 +31,7 @@ _OWNER = _HOST | {
     "api-keys:write",
     "sites:write",
     "miner-models:write",
+    "telemetry:history",
 }
 SCOPES_OF: dict[str, frozenset[str]] = {
     "Admin": _OWNER,

@@ -85,7 +85,9 @@ class Front:
             fault = ServerFault("An error was logged under this request's id.")
             await self._refuse(fault, exchange)
         finally:
-            observe(scope["method"], route_name, exchange.status, time.perf_counter() - began)
+            if not exchange.counted:
+                seconds = time.perf_counter() - began
+                observe(scope["method"], route_name, exchange.status, seconds)
 
     async def _serve(self, exchange: Exchange) -> None:
         head, route = exchange.head, exchange.route
@@ -124,6 +126,7 @@ class Front:
                 message = {**message, "headers": headers}
             await exchange.send(message)
 
+        exchange.counted = True
         await self._identity(scope, once, dressed)
 
     async def _whole_body(self, exchange: Exchange) -> bytes:

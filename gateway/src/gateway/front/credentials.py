@@ -11,11 +11,13 @@ from typing import cast
 from uuid import UUID
 
 from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from structlog import get_logger
 
 from common.auth import PLATFORM_ORGANISATION, Principal
 from common.clock import now
-from common.errors import BadRequest, Forbidden, Unauthenticated
+from common.errors import BadRequest, Forbidden, Unauthenticated, Unavailable
 from common.runtime import Runtime
 from gateway.api_keys.form import looks_like_key, parse
 from gateway.api_keys.keyring import recognise
@@ -213,7 +215,12 @@ class Verifier:
         verify: Callable[[str], Awaitable[Caller | None]] = (
             self._by_key if kind == "api_key" else self._by_token
         )
-        caller = await verify(token)
+        try:
+            caller = await verify(token)
+        except (OSError, DBAPIError, PoolTimeoutError) as error:
+            raise Unavailable(
+                "Credentials cannot be checked at the moment; try again.", retry_after_s=2
+            ) from error
         authenticated.labels(kind, "accepted" if caller else "refused").inc()
         return caller
 

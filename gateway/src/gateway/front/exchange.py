@@ -10,7 +10,9 @@ from gateway.front.table import Route
 class Exchange:
     """A request, its way back to the client, and what is known of it so far."""
 
-    __slots__ = ("_send", "head", "receive", "request_id", "route", "scope", "started", "status")
+    __slots__ = (
+        "_send", "counted", "head", "receive", "request_id", "route", "scope", "started", "status",
+    )  # fmt: skip
 
     head: Head
     route: Route
@@ -21,6 +23,8 @@ class Exchange:
         self._send = send
         self.request_id = str(new_id())
         self.started = False
+        self.counted = False
+        """Whether the identity application counts this request in its metrics."""
         self.status = 500
 
     async def send_whole(self, start: Message, body: bytes) -> None:
