@@ -10,6 +10,7 @@ from telemetry.commands import routes as commands
 from telemetry.commands.events import CommandProgressed
 from telemetry.fleet import reactions as fleet
 from telemetry.halfhours import reactions as halfhours
+from telemetry.halfhours import routes as half_hour_routes
 from telemetry.halfhours.closing import close_half_hours
 from telemetry.halfhours.events import HalfHourClosed
 from telemetry.rollups.rebuild import roll_up
@@ -26,7 +27,7 @@ SERVICE = Service(
     title="Telemetry",
     settings=Settings,
     metadata=METADATA,
-    routers=[samples.router, alerts.router, commands.router],
+    routers=[samples.router, alerts.router, commands.router, half_hour_routes.router],
     events=[WentOffline, CameOnline, AlertFired, AlertCleared, CommandProgressed, HalfHourClosed],
     reactions=[fleet.reactions, command_reactions.reactions, halfhours.reactions],
     background=[collect, close_half_hours, roll_up, keep_days],

@@ -198,10 +198,7 @@ class Executor:
             credential = credential_of(machine.site, family, self._settings)
         except Unsealable as error:
             return CommandResult(CommandState.REFUSED, str(error))
-        async with (
-            machine.lock,
-            self._collector.sockets.socket(machine, urgent=True),
-        ):
+        async with self._collector.sockets.socket(machine, urgent=True), machine.lock:
             if self._now() >= order.deadline_at:
                 return CommandResult(CommandState.UNREACHABLE, "No turn before the deadline.")
             self._note_before(order, machine)

@@ -7,7 +7,7 @@ a bill stands on nothing less.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 State = Literal["hashing", "curtailed", "idle", "offline", "unknown"]
@@ -80,6 +80,16 @@ def close_half_hour(
         cause=_cause(states, intervals),
         coverage=len(known) / slots,
     )
+
+
+def with_cause(row: HalfHour, intervals: Sequence[Interval], *, slots: int) -> HalfHour:
+    """Return a row that is known only as a whole, with the cause of what it did not work.
+
+    Curtailment that was told as a state is by order, as that which was seen in the slots.
+    """
+    if row.state == "curtailed":
+        intervals = [Interval(0, slots, "economic", curtailed=True), *intervals]
+    return replace(row, cause=_cause([row.state] * slots, intervals))
 
 
 def _held(values: dict[int, float | None], *, slots: int, hold_slots: int) -> list[float | None]:

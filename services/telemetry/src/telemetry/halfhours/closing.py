@@ -21,7 +21,14 @@ from common.runtime import Runtime
 from telemetry import metrics
 from telemetry.db import Outbox
 from telemetry.domain.addresses import is_simulated
-from telemetry.domain.half_hour import Cause, HalfHour, Interval, SlotReading, close_half_hour
+from telemetry.domain.half_hour import (
+    Cause,
+    HalfHour,
+    Interval,
+    SlotReading,
+    close_half_hour,
+    with_cause,
+)
 from telemetry.halfhours.events import MAX_ROWS, HalfHourClosed, HalfHourRow
 from telemetry.settings import HALF_HOUR_S, Settings
 
@@ -35,7 +42,7 @@ _FIRST_SAMPLE = text(
     "(SELECT id FROM telemetry.miner WHERE site_id = :site_id)"
 )
 _CLOSED = text(
-    "SELECT starts_at FROM telemetry.half_hour_close WHERE site_id = :site_id "
+    "SELECT starts_at, imported FROM telemetry.half_hour_close WHERE site_id = :site_id "
     "AND starts_at >= :since"
 )
 _DIRTY = text(
@@ -45,9 +52,9 @@ _DIRTY = text(
 _BEGIN = text(
     "INSERT INTO telemetry.half_hour_close AS c "
     "(site_id, starts_at, organisation_id, revision, dirty, closed_at) "
-    "VALUES (:site_id, :starts_at, :organisation_id, 1, false, now()) "
+    "VALUES (:site_id, :start, :organisation_id, 1, false, now()) "
     "ON CONFLICT (site_id, starts_at) DO UPDATE SET revision = c.revision + 1, dirty = false, "
-    "closed_at = now() WHERE c.dirty RETURNING revision"
+    "closed_at = now() WHERE c.dirty RETURNING revision, imported"
 )
 _MINERS = text(
     "SELECT id, client_id, ip FROM telemetry.miner WHERE site_id = :site_id AND (NOT removed "
@@ -86,7 +93,7 @@ _STORE = text(
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class Target:
     """One half-hour of one site."""
 
     site_id: UUID
@@ -110,7 +117,7 @@ async def close_due(runtime: Runtime, settings: Settings, *, at: datetime) -> in
     """Close every half-hour that ended before `at` less the grace; return how many."""
     async with runtime.worker_session() as session:
         targets = await _due(session, at - timedelta(seconds=settings.half_hour_grace_seconds))
-        dirty = [_Target(*row) for row in (await session.execute(_DIRTY)).all()]
+        dirty = [Target(*row) for row in (await session.execute(_DIRTY)).all()]
     count = 0
     for target in (*targets, *dirty):
         async with runtime.worker_session() as session:
@@ -118,44 +125,43 @@ async def close_due(runtime: Runtime, settings: Settings, *, at: datetime) -> in
     return count
 
 
-async def _due(session: AsyncSession, before: datetime) -> list[_Target]:
+async def _due(session: AsyncSession, before: datetime) -> list[Target]:
     """Return the half-hours since a site's first sample of the last day that are not closed."""
     latest = _floor(before) - HALF_HOUR
     since = latest - _LOOK_BACK
-    targets: list[_Target] = []
+    targets: list[Target] = []
     for site_id, organisation_id in (await session.execute(_SITES)).all():
         parameters = {"site_id": site_id, "since": since}
-        closed = set((await session.scalars(_CLOSED, parameters)).all())
-        start = min(closed, default=None) or await session.scalar(_FIRST_SAMPLE, parameters)
+        closed = {at: imported for at, imported in await session.execute(_CLOSED, parameters)}
+        # An imported past obliges nobody to close the half-hours between it and the first sample.
+        own = (at for at, imported in closed.items() if not imported)
+        start = min(own, default=None) or await session.scalar(_FIRST_SAMPLE, parameters)
         if start is None:
             continue
         start = _floor(start)
         while start <= latest:
             if start not in closed:
-                targets.append(_Target(site_id, organisation_id, start))
+                targets.append(Target(site_id, organisation_id, start))
             start += HALF_HOUR
     return targets
 
 
-async def _close(session: AsyncSession, settings: Settings, target: _Target) -> bool:
+async def _close(session: AsyncSession, settings: Settings, target: Target) -> bool:
     """Close one half-hour, or give it its next revision; False when somebody else just did."""
-    revision: int | None = await session.scalar(
-        _BEGIN,
-        {
-            "site_id": target.site_id,
-            "starts_at": target.start,
-            "organisation_id": target.organisation_id,
-        },
-    )
-    if revision is None:
+    begun = (await session.execute(_BEGIN, asdict(target))).one_or_none()
+    if begun is None:
         return False
+    revision, imported = begun
     span = {"site_id": target.site_id, "start": target.start, "end": target.end}
     miners = list((await session.execute(_MINERS, span)).mappings())
-    incidents = list((await session.execute(_INCIDENTS, span)).mappings())
+    incidents = await incidents_of(session, target.site_id, target.start, target.end)
     for first in range(0, len(miners), MAX_ROWS):
         chunk = miners[first : first + MAX_ROWS]
-        rows = await _rows(session, settings, target, chunk, incidents)
-        await _publish(session, target, revision, chunk, rows)
+        if imported:
+            rows = await _told(session, settings, target, chunk, incidents)
+        else:
+            rows = await _rows(session, settings, target, chunk, incidents)
+        await publish(session, target, revision, chunk, rows)
         await asyncio.sleep(0)  # the arithmetic of 500 machines is enough in one go
     kind = "closed" if revision == 1 else "revised"
     metrics.half_hours.labels(kind).inc()
@@ -166,7 +172,7 @@ async def _close(session: AsyncSession, settings: Settings, target: _Target) -> 
 async def _rows(
     session: AsyncSession,
     settings: Settings,
-    target: _Target,
+    target: Target,
     miners: Sequence[RowMapping],
     incidents: Sequence[RowMapping],
 ) -> dict[UUID, HalfHour]:
@@ -193,8 +199,43 @@ async def _rows(
     }
 
 
+async def incidents_of(
+    session: AsyncSession, site_id: UUID, start: datetime, end: datetime
+) -> list[RowMapping]:
+    """Return the incidents of a site that touch a span."""
+    span = {"site_id": site_id, "start": start, "end": end}
+    return list((await session.execute(_INCIDENTS, span)).mappings())
+
+
+async def _told(
+    session: AsyncSession,
+    settings: Settings,
+    target: Target,
+    miners: Sequence[RowMapping],
+    incidents: Sequence[RowMapping],
+) -> dict[UUID, HalfHour]:
+    """Return the imported rows as they are, with what incidents now say of them."""
+    known = await _known(session, target, [row["id"] for row in miners])
+    return {
+        miner_id: explained(row, settings.slot_seconds, target, incidents, miner_id)
+        for miner_id, row in known.items()
+    }
+
+
+def explained(
+    row: HalfHour,
+    slot_s: int,
+    target: Target,
+    incidents: Sequence[RowMapping],
+    miner_id: UUID,
+) -> HalfHour:
+    """Return a row that is known only as a whole, with its cause."""
+    intervals = _of_incidents(target, slot_s, incidents, miner_id)
+    return with_cause(row, intervals, slots=HALF_HOUR_S // slot_s)
+
+
 def _of_incidents(
-    target: _Target, slot_s: int, incidents: Sequence[RowMapping], miner_id: UUID
+    target: Target, slot_s: int, incidents: Sequence[RowMapping], miner_id: UUID
 ) -> list[Interval]:
     """Return the incidents that touch a machine; one that names none touches the whole site."""
     return [
@@ -205,7 +246,7 @@ def _of_incidents(
 
 
 def _interval(
-    target: _Target,
+    target: Target,
     slot_s: int,
     start: datetime,
     end: datetime | None,
@@ -218,22 +259,20 @@ def _interval(
     return Interval(first, last, cause, curtailed)
 
 
-async def _publish(
+async def publish(
     session: AsyncSession,
-    target: _Target,
+    target: Target,
     revision: int,
     miners: Sequence[RowMapping],
     rows: dict[UUID, HalfHour],
 ) -> None:
     """Store the rows that are new or have changed, and announce them."""
-    span = {"ids": list(rows), "start": target.start}
-    known = {
-        row["miner_id"]: HalfHour(
-            row["kwh"], row["th_h"], row["state"], row["cause"], row["coverage"]
-        )
-        for row in (await session.execute(_KNOWN, span)).mappings()
-    }
-    changed = [miner for miner in miners if known.get(miner["id"]) != rows[miner["id"]]]
+    known = await _known(session, target, list(rows))
+    changed = [
+        miner
+        for miner in miners
+        if miner["id"] in rows and known.get(miner["id"]) != rows[miner["id"]]
+    ]
     if not changed:
         return
     found = [rows[miner["id"]] for miner in changed]
@@ -265,6 +304,18 @@ async def _publish(
         ],
     )
     session.add(Outbox.of(event))
+
+
+async def _known(
+    session: AsyncSession, target: Target, ids: Sequence[UUID]
+) -> dict[UUID, HalfHour]:
+    span = {"ids": ids, "start": target.start}
+    return {
+        row["miner_id"]: HalfHour(
+            row["kwh"], row["th_h"], row["state"], row["cause"], row["coverage"]
+        )
+        for row in (await session.execute(_KNOWN, span)).mappings()
+    }
 
 
 def _floor(at: datetime) -> datetime:

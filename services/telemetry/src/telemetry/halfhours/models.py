@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, SmallInteger
+from sqlalchemy import BigInteger, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.db import Tenant
@@ -43,6 +43,8 @@ class HalfHourClose(Tenant, Base):
     revision: Mapped[int] = mapped_column(SmallInteger)
     dirty: Mapped[bool]
     closed_at: Mapped[datetime]
+    imported: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Told by the simulated world, not closed from samples."""
 
 
 class Incident(Tenant, Base):

@@ -66,7 +66,9 @@ class Collector:
         """
         if not machine.permitted:
             return None
-        async with machine.lock, self.sockets.socket(machine, urgent=urgent):
+        # The socket first, then the lock, here and for commands: a poll that waits for its turn
+        # must not keep a command to the same machine waiting.
+        async with self.sockets.socket(machine, urgent=urgent), machine.lock:
             if not machine.active:
                 return None
             reading = await self.ask(machine)

@@ -29,6 +29,7 @@ _OVERLAP = timedelta(seconds=10)
 _FULL_EVERY = 300
 _NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
+_NOW = text("SELECT now()")
 _SITES = text(
     "SELECT id, organisation_id, allowed_cidrs, credentials, version FROM telemetry.site "
     "WHERE NOT removed AND changed_at >= :since"
@@ -39,7 +40,7 @@ _MODELS = text(
 )
 _MINERS = text(
     "SELECT id, organisation_id, client_id, site_id, model, firmware, ip, port, polled, removed, "
-    "nameplate_hashrate_ths, nameplate_power_w, partition, version, changed_at "
+    "nameplate_hashrate_ths, nameplate_power_w, partition, version "
     "FROM telemetry.miner WHERE partition = ANY(:partitions) AND changed_at >= :since"
 )
 _STATES = text(
@@ -106,6 +107,7 @@ class Roster:
         self._changed.clear()
         wanted = self._wanted
         async with self._runtime.worker_session() as session:
+            read_at: datetime = (await session.execute(_NOW)).scalar_one()
             taken = await self._take(session, wanted - self._epochs.keys())
             await self._drop_lost(session, wanted)
             since = _NEVER if full else self._since - _OVERLAP
@@ -119,8 +121,7 @@ class Roster:
             if full or rows:
                 await let_go(session, [*self._epochs, *taken])
         self._epochs |= taken
-        if rows or fresh:
-            self._since = max([self._since, *(row["changed_at"] for row in (*rows, *fresh))])
+        self._since = read_at
         if added:
             for listener in self.on_added:
                 listener(added)

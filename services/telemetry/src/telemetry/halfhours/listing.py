@@ -1,0 +1,66 @@
+"""Reads the ledger, behind the tenant wall."""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from common.errors import BadRequest, Invalid
+from common.pages import CursorPage, decode_cursor, encode_cursor
+from telemetry.halfhours.schemas import HalfHour
+
+_ROWS = text(
+    "SELECT miner_id, site_id, client_id, starts_at, revision, kwh, th_h, state, cause, coverage, "
+    "simulated FROM telemetry.visible_half_hour "
+    "WHERE (CAST(:site_id AS uuid) IS NULL OR site_id = :site_id) "
+    "AND (CAST(:miner_id AS uuid) IS NULL OR miner_id = :miner_id) "
+    "AND starts_at >= :start AND starts_at < :end "
+    "AND (CAST(:after AS uuid) IS NULL OR starts_at > :start OR miner_id > :after) "
+    "ORDER BY starts_at, miner_id LIMIT :size"
+)
+
+
+class NothingNamed(Invalid):
+    title: ClassVar[str] = "Neither a site nor a machine is named"
+
+
+async def half_hours(
+    session: AsyncSession,
+    *,
+    site_id: UUID | None,
+    miner_id: UUID | None,
+    start: datetime,
+    end: datetime,
+    cursor: str | None,
+    size: int,
+    key: str,
+) -> CursorPage[HalfHour]:
+    """Return rows of the ledger from a position, in order of time and machine."""
+    if site_id is None and miner_id is None:
+        raise NothingNamed("Name a `site_id` or a `miner_id`.", field="site_id")
+    if start >= end:
+        raise Invalid("`from` must be before `to`.", field="from")
+    after: UUID | None = None
+    if cursor:
+        start, after = _position(cursor, key)
+    wanted = {"site_id": site_id, "miner_id": miner_id, "start": start, "end": end}
+    query = wanted | {"after": after, "size": size + 1}
+    found = list((await session.execute(_ROWS, query)).mappings())
+    return CursorPage[HalfHour](
+        items=[HalfHour.model_validate(dict(row)) for row in found[:size]],
+        next_cursor=_cursor(found[size - 1], key) if len(found) > size else None,
+    )
+
+
+def _cursor(row: RowMapping, key: str) -> str:
+    return encode_cursor([row["starts_at"].isoformat(), row["miner_id"]], key)
+
+
+def _position(cursor: str, key: str) -> tuple[datetime, UUID]:
+    try:
+        at, miner_id = decode_cursor(cursor, key)
+        return datetime.fromisoformat(at), UUID(miner_id)
+    except (ValueError, TypeError) as error:  # signed by us, but for another list
+        raise BadRequest("The cursor is not valid; start again without it.") from error
