@@ -18,5 +18,5 @@ def test_a_run_without_a_closing_line_is_not_hidden() -> None:
 def test_parts_are_members_and_folders_of_tests() -> None:
     assert part("hosting") == ROOT / "services" / "hosting"
     assert part("launcher") == ROOT / "deploy" / "local"
-    assert part("e2e") == ROOT / "tests" / "e2e"
+    assert part("rules") == ROOT / "tests" / "rules"
     assert {member.module for member in members()} >= {"common", "simulation", "gateway"}

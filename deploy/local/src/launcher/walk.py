@@ -248,7 +248,7 @@ class Walk:
         for entry in self._api.get("/api/hosting/audit")["items"][:6]:
             when = str(entry.get("at") or entry.get("created_at") or "")[:19]
             table.add_row(
-                when, str(entry["action"]), f"{entry['object_type']} {entry['object_id']}"
+                when, str(entry["action"]), f"{entry['object_type']} {entry['object_id'][-12:]}"
             )
         self._console.print(table)
 
