@@ -13,7 +13,7 @@ from sqlalchemy import update
 
 from common.clock import now
 from common.runtime import Runtime
-from common.testing import TenantSessions
+from common.testing import ClientFor, TenantSessions
 from hosting.curtailment import scheduler
 from hosting.curtailment.models import CurtailmentPlan, CurtailmentTarget
 from hosting.curtailment.parties import parties_of, use
@@ -383,3 +383,24 @@ async def test_a_plan_for_later_waits_for_the_other_services_but_not_for_ever(
         after = (await client.get(f"{URL}/{plan['id']}")).json()
         assert after["status"] == status
     assert "intelligence" in after["decision"]["missed"]
+
+
+async def test_a_plan_for_later_starts_only_when_a_second_person_approved_it(
+    client_as: ClientFor,
+    site_id: UUID,
+    new_miner: NewMiner,
+    wanted: Wanted,
+    attend: Attend,
+    rewind: Rewind,
+) -> None:
+    await new_miner()
+    creator, second = client_as(), client_as()
+    policy = {"four_eyes": True, "restore_batch_size": 10, "restore_interval_s": 5}
+    await creator.put(f"{URL}/policies/{site_id}", json=policy)
+    plan = await scheduled(creator, wanted, 0.003)
+    assert plan["status"] == "pending"
+    await rewind(plan, timedelta(minutes=30), "scheduled_time")
+    assert (await attend(plan))["status"] == "pending"
+    approved = (await second.post(f"{URL}/{plan['id']}/approve")).json()
+    assert (approved["status"], approved["targets"]) == ("approved", [])
+    assert (await attend(plan))["status"] == "executing"
