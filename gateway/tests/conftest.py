@@ -126,7 +126,7 @@ class Echo:
     async def _stream(self, send: Send) -> None:
         head = [(b"content-type", b"text/event-stream")]
         await send({"type": "http.response.start", "status": 200, "headers": head})
-        for number in range(1000):
+        for number in range(60):  # three seconds
             event = b"data: %d\n\n" % number
             await send({"type": "http.response.body", "body": event, "more_body": True})
             await asyncio.sleep(0.05)

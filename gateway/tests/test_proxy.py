@@ -10,6 +10,7 @@ import pytest
 
 from gateway.front.breaker import Breaker
 from gateway.front.problems import Shed
+from gateway.front.protocol import FrontProtocol
 
 RAW = "/api/intelligence/x"
 
@@ -112,6 +113,30 @@ async def test_events_pass_as_they_come(world: Any, operator: Any) -> None:
         lines = answer.aiter_lines()
         async with asyncio.timeout(2):
             assert await anext(lines) == "data: 0"
+
+
+async def test_a_stream_ends_when_the_server_stops(
+    world: Any, operator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections: list[FrontProtocol] = []
+    begin = FrontProtocol.on_message_begin
+
+    def noted(self: FrontProtocol) -> None:
+        connections.append(self)
+        begin(self)
+
+    monkeypatch.setattr(FrontProtocol, "on_message_begin", noted)
+    headers = operator.headers["Host"]
+    async with (
+        httpx.AsyncClient(base_url=world.settings.public_url) as client,
+        client.stream("GET", "/api/telemetry/stream", headers=headers) as answer,
+    ):
+        lines = answer.aiter_lines()
+        assert await anext(lines) == "data: 0"
+        connections[-1].shutdown()
+        async with asyncio.timeout(2):
+            rest = [line async for line in lines]  # ends, and ends well
+    assert len(rest) < 50
 
 
 async def test_a_person_holds_a_bounded_number_of_streams(world: Any, operator: Any) -> None:

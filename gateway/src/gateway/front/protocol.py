@@ -39,6 +39,7 @@ class FrontProtocol(HttpToolsProtocol):
         self._in_head = True
         self._refusal: Problem | None = None
         self._on_lost: Callable[[], None] | None = None
+        self._on_drain: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Start the clock: who connects must send a whole head soon."""
@@ -66,6 +67,12 @@ class FrontProtocol(HttpToolsProtocol):
         elif self._head_bytes and self._head_timer is None:
             self._arm()
 
+    def shutdown(self) -> None:
+        """End a stream too when the server stops: it would go on for as long as it may."""
+        super().shutdown()
+        if self._on_drain is not None:
+            self._on_drain()
+
     def on_message_begin(self) -> None:
         """Start a request: its scope knows how to hear of, and to make, a broken connection."""
         super().on_message_begin()
@@ -73,6 +80,7 @@ class FrontProtocol(HttpToolsProtocol):
         scope: dict[str, Any] = self.scope  # pyright: ignore[reportAssignmentType]  (a TypedDict)
         scope["extensions"] = {
             "hashyard.disconnect": self._watch,
+            "hashyard.drain": self._watch_drain,
             "hashyard.abort": self._abort,
         }
 
@@ -167,6 +175,9 @@ class FrontProtocol(HttpToolsProtocol):
 
     def _watch(self, on_lost: Callable[[], None] | None) -> None:
         self._on_lost = on_lost
+
+    def _watch_drain(self, on_drain: Callable[[], None] | None) -> None:
+        self._on_drain = on_drain
 
     def _abort(self) -> None:
         self.transport.abort()

@@ -195,12 +195,13 @@ class Proxy:
             shed.labels("streams").inc()
             raise TooManyRequests(f"At most {self._streams_per_user} streams.", retry_after_s=10)
         self._streams[subject] = held + 1
+        watch.end_when_draining(exchange.scope)
         try:
             await _relay(reply, start, exchange)
         except asyncio.CancelledError:
             if not watch.expired or not watch.is_mine():
                 raise
-            # The credentials have ended; the client comes again with new ones.
+            # The credentials or this server have ended; the client comes again.
             await exchange.send({"type": "http.response.body", "body": b""})
         finally:
             self._streams[subject] -= 1
@@ -258,7 +259,7 @@ class _Watch:
     `asyncio.timeout` would do the first for six times the price, on every request.
     """
 
-    __slots__ = ("_arm", "_loop", "_lost", "_task", "_timer", "expired")
+    __slots__ = ("_arm", "_drain", "_loop", "_lost", "_task", "_timer", "expired")
 
     def __init__(self, scope: Scope, timeout_s: float) -> None:
         task = asyncio.current_task()
@@ -270,11 +271,18 @@ class _Watch:
         self._arm = scope.get("extensions", {}).get("hashyard.disconnect")
         if self._arm is not None:
             self._arm(self._lose)
+        self._drain = None
 
     def extend(self, seconds: float) -> None:
         """Grant a new time from now."""
         self._timer.cancel()
         self._timer = self._loop.call_later(seconds, self._expire)
+
+    def end_when_draining(self, scope: Scope) -> None:
+        """Let the server's stopping be the end of the time, for what has no end of its own."""
+        self._drain = scope.get("extensions", {}).get("hashyard.drain")
+        if self._drain is not None:
+            self._drain(self._expire)
 
     def is_mine(self) -> bool:
         """Return whether a cancellation came from here; then it is taken back."""
@@ -288,6 +296,8 @@ class _Watch:
         self._timer.cancel()
         if self._arm is not None:
             self._arm(None)
+        if self._drain is not None:
+            self._drain(None)
 
     def _expire(self) -> None:
         if not self._lost:
