@@ -1,6 +1,7 @@
 """Orders: what a miner takes, what it refuses, and what an answer that is lost means."""
 
 import asyncio
+import time
 from typing import Any
 
 import orjson
@@ -204,6 +205,20 @@ async def test_a_token_the_miner_has_forgotten_is_renewed_once(
     result = await command(device, Action.WAKE, SIMULATED_PASSWORD, NOTHING, limits)
     assert result.state is CommandState.ACCEPTED
     assert miner.traffic.requests == 2 + 3
+
+
+async def test_a_token_is_forgotten_with_a_reboot(fleet_of: Any, limits: Limits) -> None:
+    """By our own order, or when the power was cut: the miner's salt is then another one."""
+    [miner] = (await fleet_of(1, mix={"whatsminer": 1.0}, ramp_s=0.03)).miners
+    device = device_of(miner, Family.WHATSMINER)
+    for action in (Action.SLEEP, Action.REBOOT, Action.SLEEP):
+        result = await command(device, action, SIMULATED_PASSWORD, NOTHING, limits)
+        assert result.state is CommandState.ACCEPTED, action
+        await asyncio.sleep(0.1)  # it is away for a moment after a reboot
+    miner.firmware.reboot({}, time.time())
+    result = await command(device, Action.SLEEP, SIMULATED_PASSWORD, NOTHING, limits)
+    assert result.state is CommandState.ACCEPTED
+    assert miner.machine.asleep
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ ACTIONS = frozenset(_ORDERS)
 TOKEN_MAX_AGE_S = 25 * 60.0
 MOST_TOKENS = 20_000
 TOKEN_WRONG, TOO_MANY_TOKENS = 135, 136
+# A reboot gives the miner a new salt: what was sealed with the old key comes out as noise there.
+NOISE_AS_JSON, NOISE_AS_BASE64 = 23, 137
 ACCESS_DENIED = 45
 _NO_CREDENTIAL = CommandResult(
     CommandState.REFUSED, "The site holds no credential for WhatsMiner; store one and try again."
@@ -70,6 +72,8 @@ async def command(
     if kept is not None and limits.monotonic() - kept.made_at < TOKEN_MAX_AGE_S:
         reply = await _order(device, action, kept, limits)
         if not _is_about_the_token(reply):
+            if action is Action.REBOOT:
+                del _tokens[place]
             return _judged(reply)
     _tokens.pop(place, None)
     token = await _new_token(device, credential, limits)
@@ -124,7 +128,12 @@ def _opened(reply: Reply, sealed: str, key: str) -> Reply:
 def _is_about_the_token(reply: Reply) -> bool:
     if reply.document is None:
         return False
-    return status_of(reply.document).code in {TOKEN_WRONG, TOO_MANY_TOKENS}
+    return status_of(reply.document).code in {
+        TOKEN_WRONG,
+        TOO_MANY_TOKENS,
+        NOISE_AS_JSON,
+        NOISE_AS_BASE64,
+    }
 
 
 def _judged(reply: Reply) -> CommandResult:
