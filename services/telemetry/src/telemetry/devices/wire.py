@@ -2,14 +2,16 @@
 
 The client writes the whole request at once (the reference server reads only once), drains
 without parsing, and stops at the NUL that ends an answer, because some firmware then leaves the
-socket open. One timer serves all three deadlines.
+socket open.
 """
 
 import asyncio
 import errno
+import math
 import re
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 from telemetry.devices.device import DEADLINES, Deadlines
@@ -17,6 +19,7 @@ from telemetry.domain.reading import Outcome
 
 MAX_ANSWER_BYTES = 1024 * 1024
 NUL_GRACE_S = 0.5
+TICK_S = 0.05
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _TEXT = re.compile(rb'"[^"]*"')
 _OURS = frozenset(
@@ -67,13 +70,14 @@ class _Exchange(asyncio.Protocol):
     __slots__ = (
         "_chunks",
         "_deadlines",
+        "_grace_ends_at",
         "_loop",
         "_request",
         "_size",
         "_started",
         "_task",
-        "_timer",
         "_transport",
+        "_watch",
         "body",
         "done",
         "gave_up_connecting",
@@ -97,7 +101,9 @@ class _Exchange(asyncio.Protocol):
         self.body: bytes | None = None
         self.sent = False
         self.gave_up_connecting = False
-        self._timer = loop.call_at(started + deadlines.connect_s, self._on_connect_deadline)
+        self._grace_ends_at = math.inf
+        self._watch = _watch_of(loop)
+        self._watch.add(self)
 
     def itself(self) -> "_Exchange":
         return self
@@ -130,8 +136,8 @@ class _Exchange(asyncio.Protocol):
             self._finish(Outcome.TRUNCATED)
 
     def stop(self) -> None:
-        """Let go of the socket and the timer; safe to call more than once."""
-        self._timer.cancel()
+        """Let go of the socket and the watch; safe to call more than once."""
+        self._watch.exchanges.discard(self)
         if self._transport is not None:
             self._transport.abort()
 
@@ -147,9 +153,7 @@ class _Exchange(asyncio.Protocol):
         if body[first - 1 :] == b"}\0" or _is_outside_text(body, first):  # mostly the former
             self._finish(Outcome.OK, body[:first])
         else:
-            self._timer.cancel()
-            when = min(self._loop.time() + NUL_GRACE_S, self._started + self._deadlines.whole_s)
-            self._timer = self._loop.call_at(when, self._finish, Outcome.OK, body)
+            self._grace_ends_at = self._loop.time() + NUL_GRACE_S
 
     def _finish(self, outcome: Outcome, body: bytes | None = None) -> None:
         if self.done.done():
@@ -159,32 +163,57 @@ class _Exchange(asyncio.Protocol):
         self._chunks = []
         self.done.set_result(None)
 
-    def _on_connect_deadline(self) -> None:
-        deadline = self._started + self._deadlines.connect_s
-        if self._transport is not None:
-            when = self._started + self._deadlines.first_byte_s
-            self._timer = self._loop.call_at(when, self._on_first_byte_deadline)
-            return
-        self.outcome = self._blame(Outcome.CONNECT_TIMEOUT, deadline)
-        self.gave_up_connecting = True
-        if self._task is not None:
-            self._task.cancel()
+    def check(self, now: float) -> None:
+        """End what has gone past the deadline of its stage."""
+        waited_s, limits = now - self._started, self._deadlines
+        if self._transport is None:
+            if waited_s >= limits.connect_s and not self.gave_up_connecting:
+                self.outcome = self._blame(Outcome.CONNECT_TIMEOUT, waited_s - limits.connect_s)
+                self.gave_up_connecting = True
+                if self._task is not None:
+                    self._task.cancel()
+        elif waited_s >= limits.whole_s:
+            self._finish(self._blame(Outcome.READ_TIMEOUT, waited_s - limits.whole_s))
+        elif waited_s >= limits.first_byte_s and not self._size:
+            self._finish(self._blame(Outcome.READ_TIMEOUT, waited_s - limits.first_byte_s))
+        elif now >= self._grace_ends_at:
+            self._finish(Outcome.OK, b"".join(self._chunks))
 
-    def _on_first_byte_deadline(self) -> None:
-        if self._size:
-            when = self._started + self._deadlines.whole_s
-            self._timer = self._loop.call_at(when, self._on_whole_deadline)
-            return
-        deadline = self._started + self._deadlines.first_byte_s
-        self._finish(self._blame(Outcome.READ_TIMEOUT, deadline))
-
-    def _on_whole_deadline(self) -> None:
-        deadline = self._started + self._deadlines.whole_s
-        self._finish(self._blame(Outcome.READ_TIMEOUT, deadline))
-
-    def _blame(self, outcome: Outcome, deadline: float) -> Outcome:
-        late_s = self._loop.time() - deadline
+    def _blame(self, outcome: Outcome, late_s: float) -> Outcome:
         return Outcome.INCONCLUSIVE if late_s > self._deadlines.own_lag_s else outcome
+
+
+class _Watch:
+    """Looks at all exchanges of a loop a few times a second; cheaper than a timer for each."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.exchanges: set[_Exchange] = set()
+        self._is_awake = False
+
+    def add(self, exchange: _Exchange) -> None:
+        self.exchanges.add(exchange)
+        if not self._is_awake:
+            self._is_awake = True
+            self.loop.call_later(TICK_S, self._look)
+
+    def _look(self) -> None:
+        now = self.loop.time()
+        for exchange in self.exchanges:
+            exchange.check(now)
+        self._is_awake = bool(self.exchanges)
+        if self._is_awake:
+            self.loop.call_later(TICK_S, self._look)
+
+
+_watches: list[_Watch] = []
+"""The watch of the loop that asked last. Another loop's goes on until its exchanges are done."""
+
+
+def _watch_of(loop: asyncio.AbstractEventLoop) -> _Watch:
+    if not _watches or _watches[0].loop is not loop:
+        _watches[:] = [_Watch(loop)]
+    return _watches[0]
 
 
 def _also_cancelled_by_others() -> bool:
@@ -193,6 +222,7 @@ def _also_cancelled_by_others() -> bool:
     return task is not None and task.uncancel() > 0
 
 
+@lru_cache(maxsize=65_536)
 def _is_literal(address: str) -> bool:
     for kind in (socket.AF_INET, socket.AF_INET6):
         try:

@@ -123,12 +123,11 @@ def _pools(answers: Answers, flags: Flags) -> tuple[Pool, ...]:
 
 def _pool(row: Row, flags: Flags) -> Pool:
     """Read one pool by its named fields; a password beside them is left behind."""
-    priority = row.get("Priority")
     return Pool(
         url=pool_url(row.get("URL"), flags),
         user=text(row.get("User"), flags),
         status=text(row.get("Status"), flags),
-        priority=None if priority is None else counter(priority, flags),
+        priority=counter(row.get("Priority"), flags),
         accepted=counter(row.get("Accepted"), flags),
         rejected=counter(row.get("Rejected"), flags),
         stale=counter(row.get("Stale"), flags),
