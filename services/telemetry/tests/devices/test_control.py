@@ -216,6 +216,7 @@ async def test_a_token_is_forgotten_with_a_reboot(fleet_of: Any, limits: Limits)
         assert result.state is CommandState.ACCEPTED, action
         await asyncio.sleep(0.1)  # it is away for a moment after a reboot
     miner.firmware.reboot({}, time.time())
+    await asyncio.sleep(0.1)
     result = await command(device, Action.SLEEP, SIMULATED_PASSWORD, NOTHING, limits)
     assert result.state is CommandState.ACCEPTED
     assert miner.machine.asleep
