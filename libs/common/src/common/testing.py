@@ -43,7 +43,7 @@ ALL_SCOPES = frozenset(
         "organisations:read", "organisations:write", "api-keys:write", "audit:read", "sites:read",
         "sites:write", "miners:read", "miners:write", "miners:approve", "miners:command",
         "curtailment:read", "curtailment:command", "curtailment:approve", "telemetry:read",
-        "miner-models:write", "recommendations:run", "jobs:read",
+        "miner-models:write", "recommendations:run", "jobs:read", "telemetry:history",
     }
 )  # fmt: skip
 

@@ -89,7 +89,8 @@ def with_cause(row: HalfHour, intervals: Sequence[Interval], *, slots: int) -> H
     """
     if row.state == "curtailed":
         intervals = [Interval(0, slots, "economic", curtailed=True), *intervals]
-    return replace(row, cause=_cause([row.state] * slots, intervals))
+    states: list[State] = [row.state] * slots
+    return replace(row, cause=_cause(states, intervals))
 
 
 def _held(values: dict[int, float | None], *, slots: int, hold_slots: int) -> list[float | None]:

@@ -132,7 +132,7 @@ async def _due(session: AsyncSession, before: datetime) -> list[Target]:
     targets: list[Target] = []
     for site_id, organisation_id in (await session.execute(_SITES)).all():
         parameters = {"site_id": site_id, "since": since}
-        closed = {at: imported for at, imported in await session.execute(_CLOSED, parameters)}
+        closed = {row[0]: bool(row[1]) for row in await session.execute(_CLOSED, parameters)}
         # An imported past obliges nobody to close the half-hours between it and the first sample.
         own = (at for at, imported in closed.items() if not imported)
         start = min(own, default=None) or await session.scalar(_FIRST_SAMPLE, parameters)

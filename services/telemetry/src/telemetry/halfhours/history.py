@@ -136,11 +136,11 @@ async def _store(
     )
     for start, told in zip(starts, history.half_hours, strict=True):
         target = Target(history.site_id, principal.organisation_id, start)
-        stored = (
-            None
-            if start in measured
-            else await _close(session, slot_s, target, miners, told, incidents)
-        )
+        stored = None
+        if start not in measured:
+            stored = await _close(
+                session, slot_s, target, miners=miners, told=told, incidents=incidents
+            )
         _count(done, stored)
     if done.rows_stored:
         hours = {"ids": history.miner_ids, "first": starts[0], "last": starts[-1]}
@@ -163,6 +163,7 @@ async def _close(
     session: AsyncSession,
     slot_s: int,
     target: Target,
+    *,
     miners: list[RowMapping],
     told: ToldHalfHour,
     incidents: Sequence[RowMapping],

@@ -1,6 +1,7 @@
 """Half-hours as they are imported and answered."""
 
 from datetime import datetime
+from itertools import pairwise
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from telemetry.settings import HALF_HOUR_S
 MAX_MACHINES = 10_000
 MAX_HALF_HOURS = 48
 MAX_CELLS = 20_000
-"""Machines × half-hours of one request: what one transaction stores in a second or two."""
+"""Machines times half-hours of one request: what one transaction stores in a second or two."""
 
 
 def _starts_a_half_hour(at: datetime) -> datetime:
@@ -61,10 +62,10 @@ class History(BaseModel):
             msg = "miner_ids names a machine twice"
             raise ValueError(msg)
         if machines * len(self.half_hours) > MAX_CELLS:
-            msg = f"at most {MAX_CELLS} rows (machines × half-hours) fit one request"
+            msg = f"at most {MAX_CELLS} rows (machines times half-hours) fit one request"
             raise ValueError(msg)
         starts = [one.starts_at for one in self.half_hours]
-        if any(later <= earlier for earlier, later in zip(starts, starts[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(starts)):
             msg = "half_hours must be in order, each once"
             raise ValueError(msg)
         for one in self.half_hours:
