@@ -30,6 +30,8 @@ class Order:
     power_before_w: float | None
     power_after_w: float | None
     power_estimated: bool
+    correlation_id: str
+    """Of the request that asked for it; what becomes of the command is announced under it."""
 
     def was(self, before: Power, uptime_s: int | None) -> None:
         """Note the machine's state before the command; a repeat does not overwrite it."""
@@ -48,7 +50,7 @@ class Order:
 _COLUMNS = (
     "id, organisation_id, client_id, site_id, miner_id, plan_id, action, deadline_at, created_at, "
     "attempts, sent_at, accepted_at, uptime_before_s, power_before_w, power_after_w, "
-    "power_estimated"
+    "power_estimated, correlation_id"
 )
 _CLAIM = text(
     "UPDATE telemetry.command SET state = 'sending', claimed_at = clock_timestamp(), "  # noqa: S608

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog import get_logger
 
 from common.runtime import Runtime
+from common.trace import correlation_id
 from telemetry import metrics
 from telemetry.commands.events import MAX_RESULTS, CommandProgressed, CommandResult, Progress
 from telemetry.commands.order import Order
@@ -169,12 +170,13 @@ async def _note_curtailment(session: AsyncSession, news: Sequence[Result]) -> No
 
 
 def _announce(session: AsyncSession, news: Sequence[Result]) -> None:
-    by_site: defaultdict[tuple[UUID, UUID], list[CommandResult]] = defaultdict(list)
+    """Publish results by site, and by the request in which each command began."""
+    groups: defaultdict[tuple[UUID, UUID, str], list[CommandResult]] = defaultdict(list)
     for result in news:
         order = result.order
         if result.state == "sent":
             continue
-        by_site[order.organisation_id, order.site_id].append(
+        groups[order.organisation_id, order.site_id, order.correlation_id].append(
             CommandResult(
                 command_id=order.id,
                 miner_id=order.miner_id,
@@ -188,7 +190,8 @@ def _announce(session: AsyncSession, news: Sequence[Result]) -> None:
                 power_estimated=order.power_estimated,
             )
         )
-    for (organisation_id, site_id), results in by_site.items():
+    for (organisation_id, site_id, correlation), results in groups.items():
+        token = correlation_id.set(correlation)
         for start in range(0, len(results), _PER_EVENT):
             event = CommandProgressed(
                 organisation_id=organisation_id,
@@ -196,3 +199,4 @@ def _announce(session: AsyncSession, news: Sequence[Result]) -> None:
                 results=results[start : start + _PER_EVENT],
             )
             session.add(Outbox.of(event))
+        correlation_id.reset(token)
