@@ -72,6 +72,8 @@ class Echo:
         more = True
         while more:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                return
             body += message.get("body", b"")
             more = message.get("more_body", False)
         what = scope["path"].rpartition("/")[2]

@@ -331,3 +331,69 @@ async def test_problems_are_documents(world: Any, operator: Any) -> None:
         assert document["instance"] == answer.headers["x-request-id"]
         page = await world.client.get(document["type"])
         assert page.status_code == 200
+
+
+async def test_a_service_may_answer_before_the_body_ends(world: Any, operator: Any) -> None:
+    """It has seen enough; the rest is not sent, and the connection is not used again."""
+    world.raw.answer = b"HTTP/1.1 422 No\r\nContent-Length: 2\r\n\r\nno"
+    world.raw.hold, world.raw.keep = False, True
+    world.front._proxy._targets["intelligence"].breaker.succeeded()
+
+    async def pieces() -> Any:
+        for _ in range(20):
+            yield b"x" * 20_000
+            await asyncio.sleep(0.02)
+
+    headers = operator.headers["Host"] | {"Content-Type": "application/json"}
+    answer = await world.client.post(RAW, content=pieces(), headers=headers)
+    assert (answer.status_code, answer.content) == (422, b"no")
+
+
+async def test_a_slow_reader_holds_the_service_back(world: Any, operator: Any) -> None:
+    """Four megabytes for somebody who does not read: they wait in the service, not here."""
+    bearer = operator.headers["Host"]["Authorization"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.port, limit=65_536)
+    writer.write(
+        f"GET /api/hosting/big HTTP/1.1\r\nHost: 127.0.0.1:{world.port}\r\n"
+        f"Authorization: {bearer}\r\nConnection: close\r\n\r\n".encode()
+    )
+    await asyncio.sleep(0.5)
+    received = 0
+    while chunk := await reader.read(65_536):
+        received += len(chunk)
+    assert received > 64 * 65_536
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_client_that_leaves_in_mid_upload_ends_the_call(world: Any, operator: Any) -> None:
+    seen = len(world.echo.seen)
+    bearer = operator.headers["Host"]["Authorization"]
+    _, writer = await asyncio.open_connection("127.0.0.1", world.port)
+    writer.write(
+        f"POST /api/hosting/echo HTTP/1.1\r\nHost: 127.0.0.1:{world.port}\r\n"
+        f"Authorization: {bearer}\r\nContent-Type: application/json\r\n"
+        "Content-Length: 200000\r\n\r\n".encode()
+        + b"x" * 100_000
+    )
+    await asyncio.sleep(0.2)
+    writer.close()
+    await writer.wait_closed()
+    await asyncio.sleep(0.2)
+    assert len(world.echo.seen) == seen
+    breaker = world.front._proxy._targets["hosting"].breaker
+    assert breaker._in_flight == 0
+
+
+async def test_a_fault_of_ours_is_a_problem_too(
+    world: Any, operator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        msg = "a bug"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(world.front._limits, "allows", broken)
+    answer = await world.client.get("/api/hosting/echo", headers=operator.headers["Host"])
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "server_fault"
+    assert "bug" not in answer.text
