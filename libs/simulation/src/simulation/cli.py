@@ -1,4 +1,4 @@
-"""`python -m simulation`: serve a fleet, list it, break it, look at it."""
+"""`python -m simulation`: serve a fleet, list it, tell its past, break it, look at it."""
 
 import asyncio
 import csv
@@ -19,9 +19,11 @@ from simulation.client import ControlClient, ControlRefused
 from simulation.control import control_port
 from simulation.faults import FAULT_KINDS, FaultKind
 from simulation.fleet import Fleet
-from simulation.inventory import SIMULATED_PASSWORD, BadSpec, FleetSpec, inventory
+from simulation.gateway import GatewayRefused
+from simulation.inventory import SIMULATED_PASSWORD, BadSpec, FleetSpec, inventory, units
 from simulation.models import FAMILIES, Family
 from simulation.port import PortTaken
+from simulation.telling import Account, BadAccount, account, tell
 
 app = typer.Typer(
     help="A simulated fleet of miners on real sockets.", no_args_is_help=True, add_completion=False
@@ -97,6 +99,32 @@ def print_inventory(
         sys.stdout.write(text)
     else:
         output.write_text(text)
+
+
+@app.command("history")
+def tell_history(
+    *,
+    days: Annotated[int, typer.Option(min=1, max=400, help="Days before now.")] = 31,
+    miners: Miners = 300,
+    start: Start = "127.64.0.1",
+    port: Port = 4028,
+    mix: Mix = DEFAULT_MIX,
+    seed: Seed = 7,
+    gateway: Annotated[str, typer.Option(help="Address of the running system.")] = "",
+    email: Annotated[str, typer.Option(help="Login of an Owner.")] = "",
+    password: Annotated[str, typer.Option(envvar="HASHYARD_PASSWORD", help="Its password.")] = "",
+    site: Annotated[str, typer.Option(help="Id of the site.")] = "",
+    demo: Annotated[
+        Path | None, typer.Option(help="The demo.json of a local installation, instead.")
+    ] = None,
+) -> None:
+    """Give the running system this fleet's past, flagged simulated; may be repeated at will."""
+    spec = _spec(miners=miners, start=start, port=port, mix=_read_mix(mix), seed=seed)
+    given = Account(gateway=gateway, email=email, password=password, site_id=site)
+    try:
+        tell(units(spec), account(given, demo), days=days)
+    except (GatewayRefused, BadAccount) as error:
+        _give_up(str(error))
 
 
 @app.command()
