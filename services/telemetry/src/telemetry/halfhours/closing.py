@@ -35,6 +35,7 @@ from telemetry.settings import HALF_HOUR_S, Settings
 log = get_logger()
 HALF_HOUR = timedelta(seconds=HALF_HOUR_S)
 _LOOK_BACK = timedelta(hours=24)
+_AT_ONCE = 25
 
 _SITES = text("SELECT id, organisation_id FROM telemetry.site WHERE NOT removed")
 _FIRST_SAMPLE = text(
@@ -187,16 +188,18 @@ async def _rows(
     slept: defaultdict[UUID, list[Interval]] = defaultdict(list)
     for miner_id, start, end in (await session.execute(_CURTAILMENTS, span)).all():
         slept[miner_id].append(_interval(target, slot_s, start, end, "economic", curtailed=True))
-    return {
-        miner_id: close_half_hour(
+    closed: dict[UUID, HalfHour] = {}
+    for miner_id in ids:
+        closed[miner_id] = close_half_hour(
             readings[miner_id],
             [*slept[miner_id], *_of_incidents(target, slot_s, incidents, miner_id)],
             slots=HALF_HOUR_S // slot_s,
             slot_hours=slot_s / 3600,
             hold_slots=settings.hold_slots,
         )
-        for miner_id in ids
-    }
+        if len(closed) % _AT_ONCE == 0:
+            await asyncio.sleep(0)  # polls and commands wait in the same loop
+    return closed
 
 
 async def incidents_of(

@@ -42,19 +42,23 @@ _LET_GO = text(
     "AND m.partition = ANY(:partitions) RETURNING a.id AS alert_id, a.organisation_id, "
     "a.miner_id, a.site_id, a.rule, a.severity, a.value, a.threshold, a.cleared_at AS at"
 )
-_NO_VERDICT = text(
-    "UPDATE telemetry.miner_state s SET online = NULL, silent_slots = 0, watches = '{}' "
-    "FROM telemetry.miner m WHERE m.id = s.miner_id AND s.online IS NOT NULL "
-    "AND (m.removed OR NOT m.polled) AND m.partition = ANY(:partitions)"
+_START_OVER = text(
+    "UPDATE telemetry.miner_state s SET watches = '{}' FROM telemetry.miner m "
+    "WHERE m.id = s.miner_id AND s.watches <> '{}' AND (m.removed OR NOT m.polled) "
+    "AND m.partition = ANY(:partitions)"
 )
 
 
 async def let_go(session: AsyncSession, partitions: list[int]) -> None:
-    """Take back the verdicts on machines that are no longer polled: their alerts are over."""
+    """Clear the alerts of machines that are no longer polled.
+
+    Whether they were online is kept: a machine that went offline before it was switched off is
+    announced as online when it answers again.
+    """
     rows = await session.execute(_LET_GO, {"partitions": partitions})
     for row in rows.mappings():
         session.add(Outbox.of(AlertCleared(**row)))
-    await session.execute(_NO_VERDICT, {"partitions": partitions})
+    await session.execute(_START_OVER, {"partitions": partitions})
 
 
 @dataclass(frozen=True, slots=True)
