@@ -243,6 +243,16 @@ def extra_settings(ports: dict[str, int]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+async def settings(
+    service: Service, make_settings: Any, extra_settings: dict[str, Any], migrated: Any
+) -> Settings:
+    """Settings of the one gateway that all modules share."""
+    await migrated(service)
+    made: Settings = make_settings(service, **extra_settings)
+    return made
+
+
+@pytest.fixture(scope="session")
 async def world(settings: Settings, ports: dict[str, int]) -> AsyncGenerator[World]:
     """The gateway, started like `python -m gateway serve`."""
     security = Security(settings)

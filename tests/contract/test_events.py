@@ -29,8 +29,8 @@ def _readers(members: Mapping[str, Service]) -> Iterator[tuple[str, str, type[Ba
     for name, member in members.items():
         for feature in member.reactions:
             for event_type, handlers in feature.handlers.items():
-                for model, _ in handlers:
-                    yield name, event_type, model
+                for registered in handlers:
+                    yield name, event_type, registered.model
 
 
 def _rewritten(

@@ -1,19 +1,28 @@
 """From outbox over Kafka to the handler: no loss, order per key, effects once."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from pydantic import BaseModel
 from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.app import Service
 from common.cli import dead_letters
+from common.clock import now
+from common.consumer import Dispatcher, Message, Reactions, Received, groups_of
 from common.dead_letters import open_letters
 from common.ids import new_id
 from common.runtime import Runtime
+
+
+class Named(BaseModel):
+    name: str
 
 
 async def eventually(check: Callable[[], Awaitable[bool]], timeout_s: float = 30) -> None:
@@ -107,3 +116,52 @@ async def test_a_dead_letter_can_be_redriven_once_the_cause_is_gone(
         rows = await session.execute(text("SELECT resolution FROM sample.dead_letter"))
         assert rows.scalars().all() == ["redriven"]
     assert await open_letters(runtime, [letter_id]) == []
+
+
+async def test_a_bulk_handler_takes_a_run_in_order(runtime: Runtime, organisation: UUID) -> None:
+    seen: list[list[str]] = []
+    many = Reactions()
+
+    @many.on_many("sample.thing.made.v1")
+    async def take(_: AsyncSession, events: list[Received[Named]]) -> None:
+        seen.append([event.data.name for event in events])
+
+    @many.on("sample.thing.gone.v1")
+    async def gone(_: AsyncSession, event: Received[Named]) -> None:
+        seen.append([f"gone {event.data.name}"])
+
+    names = ["a", "b", "-c", "d"]
+    messages = [
+        Message(
+            event_id=new_id(),
+            type=f"sample.thing.{'gone' if name.startswith('-') else 'made'}.v1",
+            organisation_id=organisation,
+            version=1,
+            occurred_at=now(),
+            correlation_id="x",
+            topic="sample.thing.v1",
+            partition=0,
+            position=position,
+            key=name,
+            value=json.dumps({"name": name}).encode(),
+        )
+        for position, name in enumerate(names)
+    ]
+    await Dispatcher(runtime, [many]).dispatch(messages)
+    assert seen == [["a", "b"], ["gone -c"], ["d"]]
+
+
+async def test_groups_are_consumed_apart(runtime: Runtime) -> None:
+    orders, rest = Reactions(group="orders"), Reactions()
+    for feature, event_type in ((orders, "sample.order.made.v1"), (rest, "sample.thing.made.v1")):
+
+        @feature.on(event_type)
+        async def handler(_: AsyncSession, event: Received[Named]) -> None:
+            raise AssertionError(event)
+
+        assert handler
+    assert groups_of([orders, rest]) == ["", "orders"]
+    apart = Dispatcher(runtime, [orders, rest], "orders")
+    assert apart.types == ["sample.order.made.v1"]
+    assert apart.consumer == "sample-orders"
+    assert Dispatcher(runtime, [orders, rest], "").types == ["sample.thing.made.v1"]

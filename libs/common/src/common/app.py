@@ -99,13 +99,13 @@ def service_app(
             if type(route) is APIRoute:
                 route.__class__ = StrictRoute
         app.include_router(router)
-    _declare_problem_schema(app)
+    _complete_openapi(app)
     app.add_middleware(_Edge, service=service.name, key=settings.internal_key.get_secret_value())
     return app
 
 
-def _declare_problem_schema(app: FastAPI) -> None:
-    """Put the problem document among the schemas; routes refer to it by name."""
+def _complete_openapi(app: FastAPI) -> None:
+    """Put the problem document, to which routes refer by name, among the schemas."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -117,9 +117,21 @@ def _declare_problem_schema(app: FastAPI) -> None:
             )
             schemas.update(schema.pop("$defs", {}))
             schemas["ProblemDocument"] = schema
+        for schema in schemas.values():
+            _drop_placeholders(schema)
         return document
 
     app.openapi = openapi
+
+
+def _drop_placeholders(schema: dict[str, Any]) -> None:
+    """Leave out defaults that are no valid values: in a PATCH they only mark what was not sent."""
+    for field in schema.get("properties", {}).values():
+        default = field.get("default")
+        empty = default in ("", []) and (field.get("minLength") or field.get("minItems"))
+        low = field.get("minimum", field.get("exclusiveMinimum"))
+        if empty or (isinstance(default, int | float) and low is not None and default <= low):
+            field.pop("default")
 
 
 def _install_database_handlers(app: FastAPI) -> None:

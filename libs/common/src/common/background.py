@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from structlog import get_logger
 
 from common import metrics
-from common.consumer import Dispatcher, Reactions, consume
+from common.consumer import Dispatcher, Reactions, consume, groups_of
 from common.kafka import ensure_topics
 from common.relay import Relay, reap
 from common.revisions import head
@@ -67,16 +68,19 @@ def _tasks(work: Work, runtime: Runtime) -> list[asyncio.Task[None]]:
         await ensure_topics(runtime.settings, work.published)
         await Relay(runtime).run()
 
-    async def reactions() -> None:
+    async def reactions(group: str) -> None:
         await ensure_topics(runtime.settings, consumed)
-        await consume(runtime, work.reactions)
+        await consume(runtime, work.reactions, group)
 
     async def reaper() -> None:
         await reap(runtime)
 
     chosen: dict[str, Callable[[], Awaitable[None]]] = {
-        "relay": relay, "consumer": reactions, "reaper": reaper,
-    }  # fmt: skip
+        "relay": relay,
+        "reaper": reaper,
+    }
+    for group in groups_of(work.reactions):
+        chosen[f"consumer {group}".strip()] = partial(reactions, group)
     for task in work.background:
         chosen[getattr(task, "__name__", repr(task))] = lambda task=task: task(runtime)
     return [

@@ -16,7 +16,6 @@ from starlette.types import ASGIApp
 
 from common.app import Service, service_app
 from common.background import Role, running
-from common.consumer import Dispatcher
 from common.dead_letters import discard, open_letters, redrive
 from common.log import configure
 from common.ops import ops_app
@@ -81,7 +80,6 @@ async def dead_letters(
 ) -> int:
     """List, redrive or discard dead letters; return how many could not be redriven."""
     runtime = Runtime(service.name, settings)
-    dispatcher = Dispatcher(runtime, service.reactions)
     failed = 0
     try:
         for letter in await open_letters(runtime, ids):
@@ -91,7 +89,7 @@ async def dead_letters(
                 outcome = "discarded"
             elif action == "redrive":
                 try:
-                    await redrive(runtime, dispatcher, letter)
+                    await redrive(runtime, service.reactions, letter)
                     outcome = "redriven"
                 except Exception as error:  # noqa: BLE001  (each letter for itself)
                     failed += 1
@@ -123,6 +121,7 @@ def server(app: ASGIApp, host: str, port: int, **options: Any) -> uvicorn.Server
             access_log=False,
             server_header=False,
             date_header=False,
+            proxy_headers=False,  # who is calling stands in the internal token only
             timeout_graceful_shutdown=20,
             **options,
         )

@@ -8,11 +8,12 @@ bad event costs the others nothing. An event that cannot be handled becomes a ro
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -53,25 +54,74 @@ class Received(Generic[M]):
 
 
 Handler = Callable[[AsyncSession, Received[Any]], Awaitable[None]]
+BulkHandler = Callable[[AsyncSession, list[Received[Any]]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A handler, and how it reads what it is given."""
+
+    model: type[BaseModel]
+    handler: BulkHandler
 
 
 class Reactions:
-    """The event types a feature reacts to, with its handlers."""
+    """The event types a feature reacts to, with its handlers.
 
-    def __init__(self) -> None:
-        self.handlers: dict[str, list[tuple[type[BaseModel], Handler]]] = {}
+    Reactions of another `group` are consumed apart, each in its own order: an order to a machine
+    need not wait behind a thousand changes of others.
+    """
+
+    def __init__(self, group: str = "") -> None:
+        self.group = group
+        self.handlers: dict[str, list[Registered]] = {}
 
     def on(self, *event_types: str) -> Callable[[Handler], Handler]:
         """Register a handler; its second parameter, `Received[Model]`, says how it reads data."""
 
         def register(handler: Handler) -> Handler:
-            hints = list(get_type_hints(handler).values())
-            model = cast("type[BaseModel]", get_args(hints[1])[0])
-            for event_type in event_types:
-                self.handlers.setdefault(event_type, []).append((model, handler))
+            async def one_by_one(session: AsyncSession, events: list[Received[Any]]) -> None:
+                for event in events:
+                    with _because_of(event):
+                        await handler(session, event)
+                        await session.flush()
+
+            model = get_args(list(get_type_hints(handler).values())[1])[0]
+            self._register(event_types, Registered(model, one_by_one))
             return handler
 
         return register
+
+    def on_many(self, *event_types: str) -> Callable[[BulkHandler], BulkHandler]:
+        """Register a handler that takes a run of events at once, in order: `list[Received[M]]`."""
+
+        def register(handler: BulkHandler) -> BulkHandler:
+            async def together(session: AsyncSession, events: list[Received[Any]]) -> None:
+                with _because_of(events[0]):
+                    await handler(session, events)
+                    await session.flush()
+
+            received = get_args(list(get_type_hints(handler).values())[1])[0]
+            self._register(event_types, Registered(get_args(received)[0], together))
+            return handler
+
+        return register
+
+    def _register(self, event_types: Iterable[str], registered: Registered) -> None:
+        for event_type in event_types:
+            self.handlers.setdefault(event_type, []).append(registered)
+
+
+@contextmanager
+def _because_of(event: Received[Any]) -> Generator[None]:
+    """What is published meanwhile was caused by this event."""
+    correlation = correlation_id.set(event.correlation_id)
+    causation = causation_id.set(str(event.event_id))
+    try:
+        yield
+    finally:
+        correlation_id.reset(correlation)
+        causation_id.reset(causation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +139,18 @@ class Message:
     position: int
     key: str
     value: bytes | None
+
+
+def _received(message: Message, model: type[BaseModel]) -> Received[Any]:
+    return Received(
+        event_id=message.event_id,
+        type=message.type,
+        organisation_id=message.organisation_id,
+        version=message.version,
+        occurred_at=message.occurred_at,
+        correlation_id=message.correlation_id,
+        data=model.model_validate_json(message.value or b""),
+    )
 
 
 class Undecodable(Exception):
@@ -124,12 +186,22 @@ def message_of(record: "ConsumerRecord[bytes | None, bytes | None]", prefix: str
 class Dispatcher:
     """Runs handlers over messages: transactions, inbox, retries, dead letters. Knows no broker."""
 
-    def __init__(self, runtime: Runtime, reactions: Iterable[Reactions]) -> None:
+    def __init__(
+        self, runtime: Runtime, reactions: Iterable[Reactions], group: str | None = None
+    ) -> None:
+        """Take the handlers of one group of reactions, or of all (None)."""
         self._runtime = runtime
-        self._handlers: dict[str, list[tuple[type[BaseModel], Handler]]] = {}
+        self._consumer = f"{runtime.name}-{group}" if group else runtime.name
+        self._handlers: dict[str, list[Registered]] = {}
         for feature in reactions:
-            for event_type, handlers in feature.handlers.items():
-                self._handlers.setdefault(event_type, []).extend(handlers)
+            if group is None or feature.group == group:
+                for event_type, handlers in feature.handlers.items():
+                    self._handlers.setdefault(event_type, []).extend(handlers)
+
+    @property
+    def consumer(self) -> str:
+        """The name of this consumer: its Kafka group, and its rows in the inbox."""
+        return self._consumer
 
     @property
     def types(self) -> list[str]:
@@ -156,9 +228,7 @@ class Dispatcher:
     async def _transaction(self, organisation_id: UUID, batch: Sequence[Message]) -> None:
         async with self._runtime.tenant_session(organisation_id) as session:
             fresh = await self._claim(session, batch)
-            for message in batch:
-                if message.event_id in fresh:
-                    await self.handle(session, message)
+            await self.handle(session, [one for one in batch if one.event_id in fresh])
         for message in batch:
             result = "done" if message.event_id in fresh else "duplicate"
             metrics.handled.labels(message.type, result).inc()
@@ -172,32 +242,17 @@ class Dispatcher:
                 "SELECT :consumer, unnest(CAST(:ids AS uuid[])) "
                 "ON CONFLICT DO NOTHING RETURNING event_id"
             ),
-            {"consumer": self._runtime.name, "ids": [message.event_id for message in batch]},
+            {"consumer": self._consumer, "ids": [message.event_id for message in batch]},
         )
         return set(result.scalars())
 
-    async def handle(self, session: AsyncSession, message: Message) -> None:
-        """Run the handlers of one message in the given transaction."""
-        correlation = correlation_id.set(message.correlation_id)
-        causation = causation_id.set(str(message.event_id))
-        try:
-            for model, handler in self._handlers[message.type]:
-                if message.value is None:
-                    continue
-                received = Received(
-                    event_id=message.event_id,
-                    type=message.type,
-                    organisation_id=message.organisation_id,
-                    version=message.version,
-                    occurred_at=message.occurred_at,
-                    correlation_id=message.correlation_id,
-                    data=model.model_validate_json(message.value),
-                )
-                await handler(session, received)
-                await session.flush()
-        finally:
-            correlation_id.reset(correlation)
-            causation_id.reset(causation)
+    async def handle(self, session: AsyncSession, messages: Iterable[Message]) -> None:
+        """Run the handlers of messages, in order, in the given transaction."""
+        for event_type, run in groupby(messages, key=lambda message: message.type):
+            with_data = [message for message in run if message.value is not None]
+            for registered in self._handlers[event_type] if with_data else ():
+                events = [_received(message, registered.model) for message in with_data]
+                await registered.handler(session, events)
 
     async def _alone(self, message: Message) -> None:
         attempt = 0
@@ -241,7 +296,7 @@ class Dispatcher:
                 ),
                 {
                     "id": new_id(),
-                    "consumer": self._runtime.name,
+                    "consumer": self._consumer,
                     "data": None if message.value is None else _text(message.value),
                     "headers": json.dumps({"correlation_id": message.correlation_id}),
                     "reason": reason,
@@ -284,17 +339,19 @@ def _is_disconnect(error: Exception) -> bool:
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
-async def consume(runtime: Runtime, reactions: Iterable[Reactions]) -> None:
-    """Read the topics of all reactions in this service's group and dispatch, for ever."""
-    dispatcher = Dispatcher(runtime, reactions)
-    if not dispatcher.topics:
-        await runtime.stopping.wait()
-        return
+def groups_of(reactions: Iterable[Reactions]) -> list[str]:
+    """Return the groups in which a service's reactions are consumed."""
+    return sorted({feature.group for feature in reactions if feature.handlers})
+
+
+async def consume(runtime: Runtime, reactions: Iterable[Reactions], group: str = "") -> None:
+    """Read the topics of one group of reactions and dispatch, for ever."""
+    dispatcher = Dispatcher(runtime, reactions, group)
     settings = runtime.settings
     consumer: Any = AIOKafkaConsumer(
         *(prefixed(settings, topic) for topic in dispatcher.topics),
         bootstrap_servers=settings.kafka_bootstrap,
-        group_id=f"{settings.kafka_topic_prefix}{runtime.name}",
+        group_id=f"{settings.kafka_topic_prefix}{dispatcher.consumer}",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         session_timeout_ms=10_000,

@@ -3,7 +3,7 @@
 A redrive runs this service's handlers only; nothing is published to the shared topic again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from common.consumer import Dispatcher, Message
+from common.consumer import Dispatcher, Message, Reactions
 from common.runtime import Runtime
 
 
@@ -20,6 +20,7 @@ class DeadLetter:
     """An event that could not be handled, and why."""
 
     id: UUID
+    consumer: str
     message: Message
     reason: str
     error: str
@@ -30,8 +31,9 @@ class DeadLetter:
 async def open_letters(runtime: Runtime, ids: Sequence[UUID] = ()) -> list[DeadLetter]:
     """Return the unresolved dead letters of this service, oldest first; only `ids` if given."""
     query = text(
-        "SELECT id, event_id, type, topic, partition, position, key, version, data, headers, "  # noqa: S608
-        f"reason, error, attempts, died_at, organisation_id FROM {runtime.name}.dead_letter "
+        "SELECT id, consumer, event_id, type, topic, partition, position, key, version, data, "  # noqa: S608
+        "headers, reason, error, attempts, died_at, organisation_id "
+        f"FROM {runtime.name}.dead_letter "
         "WHERE resolved_at IS NULL AND (:all OR id = ANY(:ids)) ORDER BY died_at, position"
     )
     async with runtime.worker_session() as session:
@@ -53,16 +55,22 @@ def _letter(row: Any) -> DeadLetter:
         key=row.key,
         value=None if row.data is None else row.data.encode(),
     )
-    return DeadLetter(row.id, message, row.reason, row.error, row.attempts, row.died_at)
+    return DeadLetter(
+        row.id, row.consumer, message, row.reason, row.error, row.attempts, row.died_at
+    )
 
 
-async def redrive(runtime: Runtime, dispatcher: Dispatcher, letter: DeadLetter) -> None:
-    """Handle a dead letter again; its effects and its resolution commit together.
+async def redrive(runtime: Runtime, reactions: Iterable[Reactions], letter: DeadLetter) -> None:
+    """Handle a dead letter again, by the group of reactions that gave it up.
+
+    Its effects and its resolution commit together.
 
     Raises whatever the handler raises; the letter then stays as it was.
     """
+    group = letter.consumer.removeprefix(runtime.name).removeprefix("-")
+    dispatcher = Dispatcher(runtime, reactions, group)
     async with runtime.tenant_session(letter.message.organisation_id) as session:
-        await dispatcher.handle(session, letter.message)
+        await dispatcher.handle(session, [letter.message])
         await session.execute(_resolve(runtime), {"id": letter.id, "resolution": "redriven"})
 
 

@@ -1,5 +1,7 @@
 """The pytest plugin: real PostgreSQL, Redis and Kafka, and one tenant per test.
 
+What hangs on the service under test lives for a module, as one process tests several services.
+
 Tests commit for real. What keeps them apart is the wall that keeps customers apart: each test has
 an organisation of its own. A worker process has its own database, topic prefix and Redis index.
 """
@@ -181,7 +183,7 @@ async def _patiently(connection: postgres.Connection, statement: str) -> None:
             return
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def settings(
     service: Service,
     make_settings: MakeSettings,
@@ -193,7 +195,7 @@ async def settings(
     return make_settings(service, **extra_settings)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def app(service: Service, settings: ServiceSettings) -> AsyncGenerator[FastAPI]:
     """The service's application, started, with no background work."""
     made = service_app(service, settings, role="api")
@@ -207,7 +209,7 @@ async def app(service: Service, settings: ServiceSettings) -> AsyncGenerator[Fas
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def runtime(app: FastAPI) -> Runtime:
     """The runtime of the application under test."""
     found: Runtime = app.state.runtime

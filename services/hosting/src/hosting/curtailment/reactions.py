@@ -14,7 +14,8 @@ from hosting.curtailment import progress
 from hosting.curtailment.progress import Answer
 from hosting.domain.curtailment_target import CommandState
 
-reactions = Reactions()
+reactions = Reactions(group="plans")
+"""Consumed apart: a plan's progress must not wait behind a blackout's machines."""
 
 
 class CommandResult(BaseModel):

@@ -83,24 +83,28 @@ async def organisation_changed(session: AsyncSession, event: Received[Organisati
     )
 
 
-@reactions.on("telemetry.miner-state.went-offline.v1")
-async def miner_went_offline(session: AsyncSession, event: Received[Reachability]) -> None:
-    """Show a silent machine as offline, and put it into the site's incident."""
-    miner = await _heard(session, event.data, reachable=False)
-    if miner is None or miner.status != "active":
-        return  # a machine that sleeps or is worked on may be silent
-    await fall_silent(session, [miner], event.data.timestamp)
+@reactions.on_many("telemetry.miner-state.went-offline.v1")
+async def miners_went_offline(session: AsyncSession, events: list[Received[Reachability]]) -> None:
+    """Show silent machines as offline, and put them into their sites' incidents."""
+    for heard in _by_site_and_time(events):
+        silent = await _heard(session, heard, reachable=False)
+        # A machine that sleeps or is worked on may be silent.
+        active = [miner for miner in silent if miner.status == "active"]
+        if active:
+            await fall_silent(session, active, heard[0].timestamp)
 
 
-@reactions.on("telemetry.miner-state.came-online.v1")
-async def miner_came_online(session: AsyncSession, event: Received[Reachability]) -> None:
-    """Show a machine that answers again as active; its incident ends with the last one."""
-    miner = await _heard(session, event.data, reachable=True)
-    if miner is None:
-        return
-    if miner.status == "offline":
-        await move(session, [miner], "active")
-    await ledger.leave(session, [miner.id], event.data.timestamp, cause="host_fault")
+@reactions.on_many("telemetry.miner-state.came-online.v1")
+async def miners_came_online(session: AsyncSession, events: list[Received[Reachability]]) -> None:
+    """Show machines that answer again as active; an incident ends with its last one."""
+    for heard in _by_site_and_time(events):
+        back = await _heard(session, heard, reachable=True)
+        offline = [miner for miner in back if miner.status == "offline"]
+        if offline:
+            await move(session, offline, "active")
+        if back:
+            ids = [miner.id for miner in back]
+            await ledger.leave(session, ids, heard[0].timestamp, cause="host_fault")
 
 
 @reactions.on("telemetry.command.progressed.v1")
@@ -115,15 +119,25 @@ async def command_progressed(session: AsyncSession, event: Received[CommandProgr
         await conclude(session, outcomes)
 
 
-async def _heard(session: AsyncSession, heard: Reachability, *, reachable: bool) -> Miner | None:
-    """Note whether a machine answers; return it locked, or None if that is old news."""
-    miner = next(iter(await locked(session, [heard.miner_id], site_id=heard.site_id)), None)
-    if miner is None:
-        return None
-    if miner.reachable_since is not None and miner.reachable_since >= heard.timestamp:
-        return None
-    miner.reachable, miner.reachable_since = reachable, heard.timestamp
-    return miner
+def _by_site_and_time(events: list[Received[Reachability]]) -> list[list[Reachability]]:
+    """Return what was heard, the newest of each machine, in runs of one site and moment."""
+    newest = {event.data.miner_id: event.data for event in events}
+    runs: dict[tuple[UUID, datetime], list[Reachability]] = {}
+    for heard in newest.values():
+        runs.setdefault((heard.site_id, heard.timestamp), []).append(heard)
+    return [runs[place] for place in sorted(runs, key=lambda place: place[1])]
+
+
+async def _heard(
+    session: AsyncSession, heard: list[Reachability], *, reachable: bool
+) -> list[Miner]:
+    """Note whether machines of a site answer; return them locked, without those of old news."""
+    moment = heard[0].timestamp
+    found = await locked(session, [one.miner_id for one in heard], site_id=heard[0].site_id)
+    news = [m for m in found if m.reachable_since is None or m.reachable_since < moment]
+    for miner in news:
+        miner.reachable, miner.reachable_since = reachable, moment
+    return news
 
 
 async def _keep_newest(

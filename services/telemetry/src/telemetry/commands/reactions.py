@@ -12,7 +12,8 @@ from common.consumer import Reactions, Received
 from telemetry.commands.wake import CHANNEL
 from telemetry.domain.partition import partition_of
 
-reactions = Reactions()
+reactions = Reactions(group="orders")
+"""Consumed apart: an order must not wait behind the changes of a whole fleet."""
 
 _INSERT = text(
     "INSERT INTO telemetry.command (id, organisation_id, client_id, site_id, miner_id, plan_id, "

@@ -38,7 +38,7 @@ _UPDATE = text(
     "CAST(:finished AS timestamptz[]), CAST(:before_w AS float8[]), CAST(:after_w AS float8[]), "
     "CAST(:estimated AS bool[]), CAST(:uptimes AS bigint[])) "
     "AS t (id, state, detail, sent_at, accepted_at, finished_at, before_w, after_w, estimated, "
-    "uptime_s) WHERE c.id = t.id AND c.finished_at IS NULL RETURNING c.id"
+    "uptime_s) WHERE c.id = t.id AND c.finished_at IS NULL AND c.state <> t.state RETURNING c.id"
 )
 _FELL_ASLEEP = text(
     "INSERT INTO telemetry.curtailment_interval (command_id, miner_id, starts_at) "

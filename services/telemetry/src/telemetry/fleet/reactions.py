@@ -62,12 +62,38 @@ async def site_changed(session: AsyncSession, event: Received[SiteChanged]) -> N
     await _remember(session, Site, event.data.site_id, event, known)
 
 
-@reactions.on("hosting.miner.registered.v1", "hosting.miner.changed.v1")
-async def miner_changed(session: AsyncSession, event: Received[MinerChanged]) -> None:
-    """Remember a machine; the worker that holds its partition takes it up within a second."""
-    known = event.data.model_dump(exclude={"miner_id"})
-    known["partition"] = partition_of(event.data.miner_id)
-    await _remember(session, Miner, event.data.miner_id, event, known)
+@reactions.on_many("hosting.miner.registered.v1", "hosting.miner.changed.v1")
+async def miners_changed(session: AsyncSession, events: list[Received[MinerChanged]]) -> None:
+    """Remember machines; the worker that holds a partition takes its own up within a second.
+
+    In bulk: a plan changes thousands of machines, and the whole fleet is replayed at a first start.
+    """
+    newest = {event.data.miner_id: event for event in sorted(events, key=_version)}
+    rows = [
+        {
+            "id": miner_id,
+            "organisation_id": event.organisation_id,
+            "version": event.version,
+            "partition": partition_of(miner_id),
+            **event.data.model_dump(exclude={"miner_id"}),
+        }
+        for miner_id, event in newest.items()
+    ]
+    table = Miner.__table__
+    statement = insert(Miner)
+    kept = {name: statement.excluded[name] for name in rows[0] if name != "id"}
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["id"],
+            set_={**kept, "changed_at": func.now()},
+            where=table.c["version"] < statement.excluded["version"],
+        ),
+        rows,
+    )
+
+
+def _version(event: Received[MinerChanged]) -> int:
+    return event.version
 
 
 @reactions.on("calculator.miner-model.changed.v1")

@@ -11,15 +11,17 @@ from common.errors import BadRequest, Invalid
 from common.pages import CursorPage, decode_cursor, encode_cursor
 from telemetry.halfhours.schemas import HalfHour
 
-_ROWS = text(
+# Only the conditions that are asked for: an OR over a parameter would hide the indexes.
+_ROWS = (
     "SELECT miner_id, site_id, client_id, starts_at, revision, kwh, th_h, state, cause, coverage, "
-    "simulated FROM telemetry.visible_half_hour "
-    "WHERE (CAST(:site_id AS uuid) IS NULL OR site_id = :site_id) "
-    "AND (CAST(:miner_id AS uuid) IS NULL OR miner_id = :miner_id) "
-    "AND starts_at >= :start AND starts_at < :end "
-    "AND (CAST(:after AS uuid) IS NULL OR starts_at > :start OR miner_id > :after) "
+    "simulated FROM telemetry.visible_half_hour WHERE {conditions} "
     "ORDER BY starts_at, miner_id LIMIT :size"
 )
+_CONDITIONS = {
+    "site_id": "site_id = :site_id",
+    "miner_id": "miner_id = :miner_id",
+    "after": "(starts_at > :start OR miner_id > :after)",
+}
 
 
 class NothingNamed(Invalid):
@@ -45,9 +47,12 @@ async def half_hours(
     after: UUID | None = None
     if cursor:
         start, after = _position(cursor, key)
-    wanted = {"site_id": site_id, "miner_id": miner_id, "start": start, "end": end}
-    query = wanted | {"after": after, "size": size + 1}
-    found = list((await session.execute(_ROWS, query)).mappings())
+    wanted = {"site_id": site_id, "miner_id": miner_id, "after": after}
+    named = {key: value for key, value in wanted.items() if value is not None}
+    conditions = ["starts_at >= :start", "starts_at < :end", *(_CONDITIONS[key] for key in named)]
+    query = text(_ROWS.format(conditions=" AND ".join(conditions)))
+    bounds = {"start": start, "end": end, "size": size + 1}
+    found = list((await session.execute(query, named | bounds)).mappings())
     return CursorPage[HalfHour](
         items=[HalfHour.model_validate(dict(row)) for row in found[:size]],
         next_cursor=_cursor(found[size - 1], key) if len(found) > size else None,
