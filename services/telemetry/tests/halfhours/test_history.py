@@ -209,6 +209,22 @@ async def test_a_day_has_48_half_hours_wherever_clocks_change(
     assert answer.json()["half_hours_known"] == 48
 
 
+async def test_the_list_finds_what_lies_far_apart(
+    site: tuple[UUID, list[UUID]], client: httpx.AsyncClient
+) -> None:
+    site_id, miners = site
+    starts = [START - timedelta(days=60), START - timedelta(days=3), START, START + HALF_HOUR]
+    assert (await client.post(PATH, json=history(site_id, miners, *starts))).is_success
+    query = {"from": "2025-11-01T00:00:00Z"}
+    rows = await ledger(client, site_id=site_id, **query)
+    assert len({(row["starts_at"], row["miner_id"]) for row in rows}) == len(rows) == 12
+    assert [datetime.fromisoformat(row["starts_at"]) for row in rows[::3]] == starts
+    one = await ledger(client, miner_id=miners[1], site_id=site_id, **query)
+    assert [datetime.fromisoformat(row["starts_at"]) for row in one] == starts
+    extremes = {"from": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:59:59Z"}
+    assert len(await ledger(client, miner_id=miners[1], **extremes)) == 4
+
+
 async def test_hours_are_rolled_up_and_say_that_no_sample_stands_behind(
     site: tuple[UUID, list[UUID]], client: httpx.AsyncClient, worker_session: WorkerSession
 ) -> None:
