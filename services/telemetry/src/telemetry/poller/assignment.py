@@ -7,6 +7,7 @@ worker that loses the broker keeps what it holds.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -20,6 +21,7 @@ from common.runtime import Runtime
 log = get_logger()
 TOPIC = "hosting.miner.v1"
 GROUP = "telemetry-poll"
+_FAREWELL_S = 5.0
 
 
 class _Listener(ConsumerRebalanceListener):
@@ -73,4 +75,7 @@ async def _be_member(
             # What comes is thrown away: asking keeps the membership alive.
             await consumer.getmany(timeout_ms=500)
     finally:
-        await consumer.stop()
+        # Without a broker the farewell would wait for ever.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_S):
+                await consumer.stop()
