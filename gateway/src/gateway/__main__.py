@@ -26,7 +26,6 @@ async def serve(settings: Settings, role: Role) -> None:
         settings.port,
         http=protocol_for(settings.header_timeout_s, settings.hosts()),
         ws="none",
-        proxy_headers=False,  # whose X-Forwarded-For counts is the front's to say
         timeout_keep_alive=75,
         backlog=1024,
     )

@@ -9,7 +9,7 @@ import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -367,7 +367,9 @@ async def consume(runtime: Runtime, reactions: Iterable[Reactions], group: str =
             for partition, records in found.items():
                 await _partition(runtime, dispatcher, consumer, partition, records)
     finally:
-        await consumer.stop()
+        # Without a broker, leaving the group takes for ever.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(consumer.stop(), timeout=5)
 
 
 async def _partition(
