@@ -4,7 +4,9 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi.exceptions import RequestValidationError
 
+from common.errors import problem_of_validation
 from common.ids import new_id
 
 
@@ -83,6 +85,25 @@ async def test_bad_bodies_are_the_callers_problem(
     )
     assert answer.status_code == status
     assert answer.json()["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("location", "field"),
+    [
+        (("body", "miner_ids", 0), "miner_ids"),
+        (("body", "miners", 3, "weight"), "weight"),
+        (("body", "limits", "max_share", "constrained-float"), "max_share"),
+        (("query", "page"), "page"),
+        (("body",), "body"),
+    ],
+)
+def test_the_field_is_a_name_that_the_caller_wrote(
+    location: tuple[str | int, ...], field: str
+) -> None:
+    error = {"loc": location, "msg": "Input should be a number", "type": "float_type"}
+    problem = problem_of_validation(RequestValidationError([error]))
+    assert problem.field == field
+    assert str(problem.detail).startswith(f"{field}: ")
 
 
 @pytest.mark.parametrize("query", ["page=0", "page_size=1000000", "page_size=-1", "page=1e3"])

@@ -246,9 +246,14 @@ def problem_of_validation(error: RequestValidationError) -> Problem:
         {"pointer": _pointer(e["loc"]), "detail": str(e["msg"]), "code": str(e["type"])}
         for e in found[:50]
     ]
-    first = errors[0]
-    name = first["pointer"].rpartition("/")[2]
-    return Invalid(f"{name}: {first['detail']}.", field=name, errors=errors)
+    name = _field(found[0]["loc"])
+    return Invalid(f"{name}: {errors[0]['detail']}.", field=name, errors=errors)
+
+
+def _field(location: Sequence[int | str]) -> str:
+    """Return the innermost name: neither a place in a list nor a branch that pydantic tried."""
+    names = [part for part in location if isinstance(part, str) and part.isidentifier()]
+    return names[-1] if names else str(location[-1])
 
 
 def _pointer(location: Sequence[int | str]) -> str:
