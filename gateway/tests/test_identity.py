@@ -71,6 +71,19 @@ async def test_an_owner_makes_clients_of_its_own(
         assert (await _post(world, f"{path}/users", user, owner))[0] == 404
 
 
+async def test_a_name_is_enough_for_an_organisation(world: Any, operator: Any, admin: Any) -> None:
+    path = "/api/organisations"
+    status, made = await _post(world, path, {"name": "South"}, admin)
+    assert (status, made["kind"]) == (201, "operator")
+    order = {"name": "Its client", "parent_id": made["id"]}
+    status, child = await _post(world, path, order, admin)
+    assert (status, child["kind"], child["parent_id"]) == (201, "client", made["id"])
+    status, own = await _post(world, path, {"name": "C3"}, operator.headers["Owner"])
+    assert (status, own["kind"], own["parent_id"]) == (201, "client", str(operator.id))
+    status, _ = await _post(world, path, {"name": "C4"}, operator.headers["Host"])
+    assert status == 403
+
+
 async def test_an_admin_sees_all_organisations(world: Any, operator: Any, admin: Any) -> None:
     path = f"/api/organisations/{operator.id}"
     assert (await world.client.get(path, headers=admin)).json()["name"] == "North"

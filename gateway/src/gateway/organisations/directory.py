@@ -47,11 +47,18 @@ async def create_organisation(
     return made
 
 
+def _kind(principal: Principal, order: OrganisationOrder) -> str:
+    if order.kind is not None:
+        return order.kind
+    is_top = is_platform_admin(principal) and order.parent_id is None
+    return "operator" if is_top else "client"
+
+
 async def _new(
     session: AsyncSession, principal: Principal, order: OrganisationOrder
 ) -> Organisation:
     made_id = new_id()
-    if order.kind == "operator":
+    if _kind(principal, order) == "operator":
         if not is_platform_admin(principal):
             raise Forbidden("Only the platform's Admin adds operators.")
         if order.parent_id is not None:

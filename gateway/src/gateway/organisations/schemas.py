@@ -20,7 +20,8 @@ class OrganisationOrder(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Name
-    kind: Literal["operator", "client"]
+    kind: Literal["operator", "client"] | None = None
+    """By default an operator when the platform's Admin names no parent, else a client."""
     parent_id: UUID | None = None
     """The operator of a client; by default the caller's own organisation."""
 
