@@ -67,6 +67,23 @@ async def test_buckets_are_rebuilt_and_read(
     assert (await series("power_w", "auto"))["step"] == "raw"
 
 
+async def test_a_series_asked_for_plainly_is_the_hashrate_of_the_last_day(
+    fleet_of: Callable[..., Awaitable[Fleet]],
+    register: Callable[..., Awaitable[tuple[UUID, list[UUID]]]],
+    client: httpx.AsyncClient,
+) -> None:
+    _, [miner] = await register(await fleet_of(1))
+    answer = await client.get(f"/api/telemetry/miners/{miner}/series")
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert found["metric"] == "hashrate_ths"
+    span = datetime.fromisoformat(found["to"]) - datetime.fromisoformat(found["from"])
+    assert span == timedelta(days=1)
+    ancient = {"to": "0001-01-01T00:00:00Z"}
+    answer = await client.get(f"/api/telemetry/miners/{miner}/series", params=ancient)
+    assert answer.status_code == 422
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -1,6 +1,6 @@
 """Latest readings, history, the fleet as columns, and the live stream."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, cast
 from uuid import UUID
 
@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import AwareDatetime
 from sse_starlette import EventSourceResponse
 
+from common.clock import now
 from common.db import Session
 from common.errors import problems
 from common.runtime import Runtime, RuntimeDep
@@ -19,6 +20,10 @@ from telemetry.samples.stream import changes
 from telemetry.settings import Settings
 
 router = APIRouter(tags=["telemetry"])
+
+_USUAL_SPAN = timedelta(days=1)
+_EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)
+"""Nothing was mined before; also keeps the subtraction inside the calendar."""
 
 
 @router.get("/api/telemetry/miners/{miner_id}", responses=problems(MachineUnknown))
@@ -33,15 +38,20 @@ async def get_latest(miner_id: UUID, session: Session, _: TelemetryReader) -> La
 async def get_series(
     *,
     miner_id: UUID,
-    metric: Metric,
-    start: Annotated[AwareDatetime, Query(alias="from")],
-    end: Annotated[AwareDatetime, Query(alias="to")],
     session: Session,
     runtime: RuntimeDep,
     _: TelemetryReader,
+    metric: Metric = "hashrate_ths",
+    start: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+    end: Annotated[AwareDatetime | None, Query(alias="to")] = None,
     step: Step = "auto",
 ) -> Series:
-    """Return one metric of a machine over time: single samples, or 5-minute or hourly steps."""
+    """Return one metric of a machine over time: single samples, or 5-minute or hourly steps.
+
+    Without `to` it ends now; without `from` it begins a day before its end.
+    """
+    end = end or now()
+    start = start or max(end, _EARLIEST) - _USUAL_SPAN
     slot_seconds = cast("Settings", runtime.settings).slot_seconds
     return await readings.series(
         session, miner_id, metric, start=start, end=end, step=step, slot_seconds=slot_seconds
