@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from tests.conftest import PATIENCE_S, Json, System, Systems, eventually
+from tests.running import PATIENCE_S, Json, System, Systems, eventually
 
 from common.ids import new_id
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.conftest import NOBODY, Json, System, eventually
+from tests.running import NOBODY, Json, System, eventually
 
 pytestmark = pytest.mark.e2e
 _TRIGGER = "/api/hosting/curtailment/trigger"
