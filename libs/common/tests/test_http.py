@@ -70,6 +70,7 @@ async def test_the_wall_hides_other_tenants(client: httpx.AsyncClient, client_as
         (b'{"name": "a", "price_usd": NaN}', 400),
         (b'{"name": "\xff", "price_usd": 1}', 400),
         (b'{"name": "a\\u0000", "price_usd": 1}', 422),
+        (b'{"name": "a", "price_usd": 1, "more": [{"\\uDE00": 1}]}', 422),
         (b'{"name": "\\ud800", "price_usd": 1}', 422),
         (b'{"name": "", "price_usd": 1}', 422),
         (b'{"price_usd": 1}', 422),

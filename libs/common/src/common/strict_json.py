@@ -1,14 +1,16 @@
-"""JSON bodies read strictly: no duplicate keys, no NaN, money from its text."""
+"""JSON bodies read strictly: no duplicate keys, no NaN, whole characters, money from its text."""
 
 import json
-from collections.abc import Callable, Coroutine
+import re
+from collections.abc import Callable, Coroutine, Iterator
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
 _LONGEST_INTEGER = 40
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -34,14 +36,33 @@ def loads(body: bytes) -> Any:
 
     Raises:
         JSONDecodeError: it is not strictly JSON.
+        UnicodeDecodeError: it is not UTF-8.
+        UnicodeEncodeError: a text holds half of a surrogate pair.
     """
-    return json.loads(
+    parsed = json.loads(
         body.decode("utf-8"),
         object_pairs_hook=_refuse_duplicates,
         parse_constant=_refuse_constant,
         parse_float=Decimal,
         parse_int=_integer,
     )
+    if _SURROGATE.search(body):
+        # Half a pair is a string to Python, but nothing that can be written anywhere.
+        for text in _texts(parsed):
+            text.encode()
+    return parsed
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for member in cast("list[Any]", value):
+            yield from _texts(member)
+    elif isinstance(value, dict):
+        for name, member in cast("dict[str, Any]", value).items():
+            yield name
+            yield from _texts(member)
 
 
 class StrictRequest(Request):
@@ -57,6 +78,8 @@ class StrictRequest(Request):
                 self._json = loads(body)
             except UnicodeDecodeError as error:
                 raise HTTPException(400, "The body is not UTF-8.") from error
+            except UnicodeEncodeError as error:
+                raise HTTPException(422, "Text must not hold half a character.") from error
             except RecursionError as error:
                 raise HTTPException(400, "The body is nested too deeply.") from error
         return self._json
