@@ -138,5 +138,36 @@ async def test_a_later_command_takes_the_place_of_an_earlier_one(
         return states if len(states) == 2 and states[1] == "verified" else None
 
     states = await eventually(settled)
-    assert states[0] in ("unverified", "verified")
+    # not sent any more, or taken and then undone
+    assert states[0] in ("unreachable", "unverified", "verified")
+    assert fleet.miners[0].state != "sleeping"
+
+
+async def test_an_order_that_waits_to_be_sent_again_gives_way_to_a_newer_one(
+    worker: Runtime,
+    fleet_of: FleetOf,
+    register: Register,
+    deliver: Deliver,
+    worker_session: WorkerSession,
+    eventually: Eventually,
+) -> None:
+    fleet = await fleet_of(1, mix={"luxos": 1.0}, ramp_s=3)
+    site_id, [miner] = await register(fleet)
+    await fleet.set_fault("refuse")
+    sleep = _order(site_id, miner, "sleep", 30)
+    await deliver("hosting.command.ordered.v1", sleep)
+    await asyncio.sleep(0.3)  # its first try has failed by now, the next comes within seconds
+    wake = _order(site_id, miner, "wake", 30)
+    await deliver("hosting.command.ordered.v1", wake)
+    await asyncio.sleep(0.1)
+    await fleet.clear_faults()
+    ids = [order["commands"][0]["command_id"] for order in (sleep, wake)]
+
+    async def settled() -> list[str] | None:
+        states = await _states(worker_session, ids)
+        waiting = {"pending", "sending", "sent", "accepted"}
+        return None if len(states) < 2 or waiting & set(states) else states
+
+    states = await eventually(settled)
+    assert states[0] == "unreachable"
     assert fleet.miners[0].state != "sleeping"

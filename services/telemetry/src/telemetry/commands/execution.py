@@ -97,10 +97,18 @@ class Executor:
         self._results.mine |= {order.id for order in orders}
         self._results.unsent += len(orders)
         for order in orders:
+            self._supersede(order)
+        for order in orders:
             task = asyncio.create_task(self._guarded(order))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return len(orders)
+
+    def _supersede(self, order: Order) -> None:
+        """Note when the machine's latest order came."""
+        machine = self._roster.machines.get(order.miner_id)
+        if machine is not None:
+            machine.ordered_at = max(machine.ordered_at or order.created_at, order.created_at)
 
     async def _resume(self) -> None:
         """Go on proving commands that were sent by a worker that is gone."""
@@ -201,6 +209,8 @@ class Executor:
         async with self._collector.sockets.socket(machine, urgent=True), machine.lock:
             if self._now() >= order.deadline_at:
                 return CommandResult(CommandState.UNREACHABLE, "No turn before the deadline.")
+            if machine.ordered_at is not None and machine.ordered_at > order.created_at:
+                return CommandResult(CommandState.UNREACHABLE, "A newer order took its place.")
             self._note_before(order, machine)
             began = time.monotonic()
             if order.sent_at is None:

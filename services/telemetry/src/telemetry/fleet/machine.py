@@ -66,6 +66,8 @@ class Machine:
     counters: Counters | None = None
     """As of the latest sample: extra polls in between must not swallow what was counted."""
 
+    ordered_at: datetime | None = None
+    """When the latest command came: an older one that waits for its turn is not sent any more."""
     curtailed_since: datetime | None = None
     ramping_until: datetime | None = None
     watches: dict[str, Watch] = field(default_factory=dict[str, Watch])
