@@ -42,15 +42,42 @@ async def _prepare(installation: Installation) -> list[str]:
     try:
         for statement in bootstrap_sql(SERVICES, passwords):
             await connection.execute(statement)
-        for statement in _reader_sql(kept[f"{READER}_password"]):
-            await connection.execute(statement)
         return [name for name in SERVICES if await _current(connection, name) != _wanted(name)]
     finally:
         await connection.close()
 
 
+def open_to_reader(installation: Installation) -> None:
+    """Let the role of the printed DSN read every table, but no secret in it; it changes nothing."""
+    asyncio.run(_open_to_reader(installation))
+
+
+async def _open_to_reader(installation: Installation) -> None:
+    postgres, kept = installation.infrastructure.postgres, installation.secrets()
+    connection = await connect(postgres.dsn_of("postgres", postgres.password, DATABASE))
+    try:
+        for statement in _reader_sql(kept[f"{READER}_password"]):
+            await connection.execute(statement)
+        for row in await connection.fetch(_TABLES_WITH_SECRETS, list(SERVICES)):
+            table = f'{row["schema"]}."{row["name"]}"'
+            columns = ", ".join(f'"{column}"' for column in row["harmless"])
+            await connection.execute(f"REVOKE SELECT ON {table} FROM {READER}")
+            await connection.execute(f"GRANT SELECT ({columns}) ON {table} TO {READER}")
+    finally:
+        await connection.close()
+
+
+_SECRET = "(password|secret|digest|sealed|credentials)"
+_TABLES_WITH_SECRETS = f"""
+    SELECT table_schema AS schema, table_name AS name,
+        array_agg(column_name::text) FILTER (WHERE column_name !~ '{_SECRET}') AS harmless
+    FROM information_schema.columns WHERE table_schema = ANY($1::text[])
+    GROUP BY 1, 2 HAVING bool_or(column_name ~ '{_SECRET}')
+"""  # noqa: S608  (our own words)
+
+
 def _reader_sql(password: str) -> list[str]:
-    """Return what makes the role of the printed DSN: sees everything, changes nothing."""
+    """Return what makes the role, and lets it read what there is and what will come."""
     return [
         (
             f"DO $$ BEGIN CREATE ROLE {READER} LOGIN BYPASSRLS; "
@@ -58,7 +85,17 @@ def _reader_sql(password: str) -> list[str]:
         ),
         f"ALTER ROLE {READER} PASSWORD '{password}'",
         f"ALTER ROLE {READER} SET default_transaction_read_only = on",
-        f"GRANT pg_read_all_data TO {READER}",
+        f"REVOKE pg_read_all_data FROM {READER}",
+        *(
+            statement
+            for service in SERVICES
+            for statement in (
+                f"GRANT USAGE ON SCHEMA {service} TO {READER}",
+                f"GRANT SELECT ON ALL TABLES IN SCHEMA {service} TO {READER}",
+                f"ALTER DEFAULT PRIVILEGES FOR ROLE {service}_owner IN SCHEMA {service} "
+                f"GRANT SELECT ON TABLES TO {READER}",
+            )
+        ),
     ]
 
 

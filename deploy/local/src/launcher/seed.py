@@ -147,7 +147,7 @@ def _sheet(rows: list[dict[str, str]], *, client_id: str) -> str:
     writer = csv.DictWriter(text, [*rows[0], "client_id"])
     writer.writeheader()
     for row in rows:
-        is_clients = _rack_number(row["rack"]) % _CLIENTS_SHARE == 0
+        is_clients = _rack_number(row["rack"]) % _CLIENTS_SHARE == 1
         writer.writerow({**row, "client_id": client_id if is_clients else ""})
     return text.getvalue()
 

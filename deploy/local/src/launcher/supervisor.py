@@ -89,6 +89,7 @@ class Supervisor:
         if behind:
             with self._step(f"Migrations: {', '.join(behind)}"):
                 database.migrate(self._installation, behind)
+        database.open_to_reader(self._installation)
         with self._step("Kafka"):
             self._wait_for("kafka")
         with self._step(f"Services, and {self._installation.fleet} simulated miners"):

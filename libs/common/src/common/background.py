@@ -55,10 +55,18 @@ async def running(work: Work, settings: ServiceSettings, role: Role) -> AsyncGen
         yield runtime
     finally:
         runtime.stopping.set()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks)
         await runtime.close()
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: a library may swallow one cancellation, not all of them."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=1)
+    await asyncio.gather(*tasks, return_exceptions=True)  # so that no error goes unseen
 
 
 def _tasks(work: Work, runtime: Runtime) -> list[asyncio.Task[None]]:

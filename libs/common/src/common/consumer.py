@@ -369,7 +369,8 @@ async def consume(runtime: Runtime, reactions: Iterable[Reactions], group: str =
     finally:
         # Without a broker, leaving the group takes for ever.
         with suppress(TimeoutError):
-            await asyncio.wait_for(consumer.stop(), timeout=5)
+            async with asyncio.timeout(5):
+                await consumer.stop()
 
 
 async def _partition(

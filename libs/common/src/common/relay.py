@@ -8,7 +8,7 @@ number: a lower id may commit later than a higher one.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -76,7 +76,7 @@ class Relay:
         query = "SELECT pg_try_advisory_lock($1, hashtext($2))"
         while not await connection.fetchval(query, _LOCK, self._schema):
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), timeout=1)
+                await _within(1, self._wake.wait())
                 self._wake.clear()
                 await connection.execute(f"NOTIFY {self._channel}")
                 await asyncio.sleep(0.005)  # one wake-up for all commits of 5 ms
@@ -91,7 +91,7 @@ class Relay:
             self._wake.clear()
             if not await self._pass(connection):
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), timeout=_POLL_S)
+                    await _within(_POLL_S, self._wake.wait())
 
     def _on_notify(self, *_: object) -> None:
         self._wake.set()
@@ -178,7 +178,7 @@ class Relay:
         if producer is not None:
             # stop() flushes for as long as the broker is away; the rows are still unmarked.
             with suppress(Exception):
-                await asyncio.wait_for(producer.stop(), timeout=5)
+                await _within(5, producer.stop())
 
 
 async def reap(runtime: Runtime) -> None:
@@ -199,6 +199,12 @@ async def reap(runtime: Runtime) -> None:
             async with runtime.worker_engine.begin() as connection:
                 await connection.execute(text(statement.format(s=runtime.name)))
         await asyncio.sleep(60)
+
+
+async def _within(seconds: float, waiting: Awaitable[object]) -> None:
+    """Wait for a while. Not by `wait_for`: before Python 3.12 it can swallow a cancellation."""
+    async with asyncio.timeout(seconds):
+        await waiting
 
 
 def _raise_if(lost: asyncio.Event) -> None:

@@ -64,13 +64,13 @@ class SolverPool:
             SolverFailure: the solver found nothing or broke.
         """
         try:
-            process = await asyncio.wait_for(self._idle.get(), task.time_limit_s)
+            async with asyncio.timeout(task.time_limit_s):
+                process = await self._idle.get()
         except TimeoutError:
             raise SolverBusy from None
         try:
-            answer = await asyncio.wait_for(
-                _exchange(process, encode(task)), task.time_limit_s + GRACE_S
-            )
+            async with asyncio.timeout(task.time_limit_s + GRACE_S):
+                answer = await _exchange(process, encode(task))
         except BaseException as error:
             # Also when the caller went away: what is half done cannot be reused.
             await asyncio.shield(self._replace(process))
@@ -97,7 +97,8 @@ class SolverPool:
         )  # fmt: skip
         self._all.add(process)
         try:
-            await asyncio.wait_for(_read(process), START_S)
+            async with asyncio.timeout(START_S):
+                await _read(process)
         except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
             log.warning("solver.not_started", error=repr(error))
             await self._end(process)
