@@ -25,10 +25,9 @@ from common.ids import new_id
 from hosting.db import Base
 from hosting.domain.curtailment import PlanStatus, PlanType
 from hosting.domain.curtailment_target import DesiredState, TargetState
+from hosting.miners.holds import HOLDS_ITS_MINER
 
 ONE_PLAN_PER_MINER = "uq_curtailment_target_active_miner_id"
-
-_HOLDS_ITS_MINER = "state = 'pending' OR (may_be_down AND state <> 'restore_failed')"
 
 _MEGAWATTS = Numeric(12, 6)
 
@@ -94,7 +93,7 @@ class CurtailmentTarget(Tenant, Base):
             ONE_PLAN_PER_MINER,
             "miner_id",
             unique=True,
-            postgresql_where=text(_HOLDS_ITS_MINER),
+            postgresql_where=text(HOLDS_ITS_MINER),
         ),
     )
 

@@ -1,6 +1,6 @@
 """One action on many machines; every machine named gets its own result."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from common.auth import Principal
 from common.errors import Forbidden, Problem
 from hosting.domain.miner_status import MinerAction, may_become
 from hosting.miners import commands, registry
+from hosting.miners.holds import HeldByPlan, held, plans_holding
 from hosting.miners.models import Miner
 from hosting.miners.schemas import Batch, BatchAction, BatchItem, BatchResult, ItemError
 from hosting.miners.statuses import StatusConflict, locked
@@ -33,8 +34,9 @@ async def run(
         raise Forbidden(f"This needs the permission {needed}.", required_scopes=[needed])
     named = list(dict.fromkeys(body.miner_ids))
     miners = {miner.id: miner for miner in await locked(session, named)}
+    plans = await plans_holding(session, named)
     refused = {
-        miner_id: _refusal(miners.get(miner_id), miner_id, body.action) for miner_id in named
+        miner_id: _refusal(miners.get(miner_id), miner_id, body.action, plans) for miner_id in named
     }
     willing = [miners[miner_id] for miner_id in named if refused[miner_id] is None]
     command_ids = await _carry_out(session, principal, settings, willing, body.action)
@@ -70,17 +72,22 @@ async def _carry_out(
     return dict(await commands.order(session, principal, settings, miners, ordered))
 
 
-def _refusal(miner: Miner | None, miner_id: UUID, action: BatchAction) -> Problem | None:
+def _refusal(
+    miner: Miner | None, miner_id: UUID, action: BatchAction, plans: Mapping[UUID, UUID]
+) -> Problem | None:
     if miner is None:
         return registry.not_found(miner_id)
     if action == "delete":
-        return None
+        return held(miner, action, plans)
     if action == "approve":
         if miner.status == "pending_approval" and may_become(miner.status, "active"):
             return None
         return StatusConflict(f"{miner.serial_number} is {miner.status}, not pending approval.")
-    return commands.refusal(miner, action)
+    return commands.refusal(miner, action, plans)
 
 
 def _error(problem: Problem | None) -> ItemError | None:
-    return None if problem is None else ItemError(code=problem.code(), detail=problem.detail)
+    if problem is None:
+        return None
+    plan_id = problem.extensions["plan_id"] if isinstance(problem, HeldByPlan) else None
+    return ItemError(code=problem.code(), detail=problem.detail, plan_id=plan_id)

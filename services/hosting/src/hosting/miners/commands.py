@@ -27,6 +27,7 @@ from hosting.domain.miner_status import (
     may_become,
 )
 from hosting.miners.events import COMMANDS_PER_EVENT, CommandOrdered, MinerCommand
+from hosting.miners.holds import held, plans_holding
 from hosting.miners.models import Command, Miner
 from hosting.miners.registry import miner_of, record
 from hosting.miners.schemas import CommandView
@@ -45,8 +46,14 @@ class CommandNotFound(NotFound):
     title: ClassVar[str] = "No such command"
 
 
-def refusal(miner: Miner, action: MinerAction) -> Conflict | None:
-    """Return why the machine cannot be ordered to do this now, if it cannot."""
+def refusal(miner: Miner, action: MinerAction, plans: Mapping[UUID, UUID]) -> Conflict | None:
+    """Return why the machine cannot be ordered to do this now, if it cannot.
+
+    `plans` names the live plan of each machine that one holds down.
+    """
+    by_plan = held(miner, action, plans)
+    if by_plan is not None:
+        return by_plan
     if not miner.enabled:
         return MinerDisabled(f"{miner.serial_number} is disabled; enable it first.")
     if miner.status not in ACTION_FROM[action]:
@@ -67,7 +74,7 @@ async def order_one(
 ) -> UUID:
     """Order one machine to start, stop or reboot; return the command's id."""
     miner = await miner_of(session, miner_id, change=True)
-    refused = refusal(miner, action)
+    refused = refusal(miner, action, await plans_holding(session, [miner_id]))
     if refused is not None:
         raise refused
     return (await order(session, principal, settings, [miner], action))[miner_id]

@@ -16,6 +16,7 @@ from hosting.domain.addresses import UnusableAddress, machine_address
 from hosting.domain.serial import serial_key
 from hosting.incidents import ledger
 from hosting.miners.events import MinerRegistered, miner_event
+from hosting.miners.holds import held, plans_holding
 from hosting.miners.models import Miner, Organisation
 from hosting.miners.nameplate import known_nameplates
 from hosting.miners.schemas import MinerChange, NewMiner
@@ -142,6 +143,15 @@ async def approve_one(session: AsyncSession, principal: Principal, miner_id: UUI
         )
     await approve(session, principal, [miner])
     return miner
+
+
+async def remove_one(session: AsyncSession, principal: Principal, miner_id: UUID) -> None:
+    """Remove one machine, unless a plan holds it."""
+    miner = await miner_of(session, miner_id, change=True)
+    by_plan = held(miner, "delete", await plans_holding(session, [miner_id]))
+    if by_plan is not None:
+        raise by_plan
+    await remove(session, principal, [miner])
 
 
 async def remove(session: AsyncSession, principal: Principal, miners: Sequence[Miner]) -> None:

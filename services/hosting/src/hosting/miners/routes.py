@@ -17,6 +17,7 @@ from hosting.domain.miner_status import MinerAction, MinerStatus
 from hosting.miners import batches, commands, importing, listing, maintenance, registry
 from hosting.miners.commands import CommandNotFound, MinerDisabled
 from hosting.miners.detail import detail
+from hosting.miners.holds import HeldByPlan
 from hosting.miners.importing import ImportOptions, ImportRefused
 from hosting.miners.listing import Filter
 from hosting.miners.maintenance import NotInMaintenance
@@ -246,11 +247,10 @@ async def change_miner(
     return MinerView.model_validate(miner)
 
 
-@router.delete("/miners/{miner_id}", status_code=204, responses=problems(MinerNotFound))
+@router.delete("/miners/{miner_id}", status_code=204, responses=problems(MinerNotFound, HeldByPlan))
 async def remove_miner(miner_id: UUID, session: Session, principal: MinersWriter) -> None:
     """Remove a machine; its serial number and address become free."""
-    miner = await registry.miner_of(session, miner_id, change=True)
-    await registry.remove(session, principal, [miner])
+    await registry.remove_one(session, principal, miner_id)
 
 
 @router.post("/miners/{miner_id}/approve", responses=problems(MinerNotFound, StatusConflict))
@@ -301,7 +301,7 @@ async def end_maintenance(
 @router.post(
     "/miners/{miner_id}/{action}",
     status_code=202,
-    responses=problems(MinerNotFound, StatusConflict, MinerDisabled),
+    responses=problems(MinerNotFound, StatusConflict, MinerDisabled, HeldByPlan),
 )
 async def order_miner(
     miner_id: UUID,

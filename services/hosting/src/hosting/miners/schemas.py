@@ -177,6 +177,8 @@ class ItemError(BaseModel):
 
     code: str
     detail: str
+    plan_id: UUID | None = None
+    """The live curtailment plan that holds the machine, where that is why."""
 
 
 class BatchItem(BaseModel):
