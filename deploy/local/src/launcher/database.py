@@ -62,17 +62,18 @@ async def _open_to_reader(installation: Installation) -> None:
             table = f'{row["schema"]}."{row["name"]}"'
             columns = ", ".join(f'"{column}"' for column in row["harmless"])
             await connection.execute(f"REVOKE SELECT ON {table} FROM {READER}")
-            await connection.execute(f"GRANT SELECT ({columns}) ON {table} TO {READER}")
+            await connection.execute(f"GRANT SELECT ({columns}) ON {table} TO {READER}")  # noqa: S608  (our own names)
     finally:
         await connection.close()
 
 
-_SECRET = "(password|secret|digest|sealed|credentials)"
+_HIDDEN = "(password|secret|digest|sealed|credentials)"
+"""Columns that the printed role does not read."""
 _TABLES_WITH_SECRETS = f"""
     SELECT table_schema AS schema, table_name AS name,
-        array_agg(column_name::text) FILTER (WHERE column_name !~ '{_SECRET}') AS harmless
+        array_agg(column_name::text) FILTER (WHERE column_name !~ '{_HIDDEN}') AS harmless
     FROM information_schema.columns WHERE table_schema = ANY($1::text[])
-    GROUP BY 1, 2 HAVING bool_or(column_name ~ '{_SECRET}')
+    GROUP BY 1, 2 HAVING bool_or(column_name ~ '{_HIDDEN}')
 """  # noqa: S608  (our own words)
 
 
@@ -92,8 +93,10 @@ def _reader_sql(password: str) -> list[str]:
             for statement in (
                 f"GRANT USAGE ON SCHEMA {service} TO {READER}",
                 f"GRANT SELECT ON ALL TABLES IN SCHEMA {service} TO {READER}",
-                f"ALTER DEFAULT PRIVILEGES FOR ROLE {service}_owner IN SCHEMA {service} "
-                f"GRANT SELECT ON TABLES TO {READER}",
+                (
+                    f"ALTER DEFAULT PRIVILEGES FOR ROLE {service}_owner IN SCHEMA {service} "
+                    f"GRANT SELECT ON TABLES TO {READER}"
+                ),
             )
         ),
     ]
