@@ -41,7 +41,7 @@ async def plans_holding(session: AsyncSession, miner_ids: Sequence[UUID]) -> Map
             text(f"({HOLDS_ITS_MINER})"),
         )
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def held(
