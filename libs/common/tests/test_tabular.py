@@ -63,6 +63,7 @@ def test_errors_name_the_row_and_the_column() -> None:
         b"port\n1\n",
         b"serial_number,serial_number\nA,B\n",
         b"serial_number,port\nA,1,surplus\n",
+        b"a," * 1_000_000,
         b"\x00\x01\x02",
         b"PK\x03\x04x",
     ],

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
@@ -15,6 +16,7 @@ from common.errors import Invalid, TooLarge
 
 M = TypeVar("M", bound=BaseModel)
 MAX_ROWS = 20_000
+MAX_COLUMNS = 200
 MAX_BYTES = 20 * 1024 * 1024
 _XLSX_MAGIC = b"PK\x03\x04"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  (meant)
@@ -51,20 +53,13 @@ def read_table(content: bytes, *, required: Sequence[str] = ()) -> list[Row]:
     Column names are lower-cased, blanks become underscores; empty rows are left out.
 
     Raises:
-        Unreadable: no table, a missing required column, or a column named twice.
+        Unreadable: no table, a missing required column, a column named twice, or too many.
         TooManyRows: more than 20,000 rows, or more than 20 MiB.
     """
     if len(content) > MAX_BYTES:
         raise TooManyRows(f"The file has {len(content)} bytes, at most {MAX_BYTES} are read.")
     lines = _xlsx(content) if content.startswith(_XLSX_MAGIC) else _csv(content)
-    header = [_column(cell) for cell in next(lines, list[str]())]
-    if not any(header):
-        raise Unreadable("The file is empty; its first row must name the columns.")
-    doubled = {name for name in header if name and header.count(name) > 1}
-    missing = [name for name in required if name not in header]
-    if doubled or missing:
-        problem = f"lacks {', '.join(missing)}" if missing else f"names {doubled.pop()} twice"
-        raise Unreadable(f"The first row {problem}.", missing_columns=missing)
+    header = _header(next(lines, list[str]()), required)
     rows: list[Row] = []
     for number, cells in enumerate(lines, start=2):
         if not any(cell.strip() for cell in cells):
@@ -77,6 +72,20 @@ def read_table(content: bytes, *, required: Sequence[str] = ()) -> list[Row]:
         named.pop("", None)
         rows.append(Row(number, named))
     return rows
+
+
+def _header(cells: list[str], required: Sequence[str]) -> list[str]:
+    if len(cells) > MAX_COLUMNS:
+        raise Unreadable(f"The first row names more than {MAX_COLUMNS} columns.")
+    header = [_column(cell) for cell in cells]
+    if not any(header):
+        raise Unreadable("The file is empty; its first row must name the columns.")
+    doubled = [name for name, times in Counter(header).items() if name and times > 1]
+    missing = [name for name in required if name not in header]
+    if doubled or missing:
+        problem = f"lacks {', '.join(missing)}" if missing else f"names {doubled[0]} twice"
+        raise Unreadable(f"The first row {problem}.", missing_columns=missing)
+    return header
 
 
 def parse_rows(rows: Iterable[Row], model: type[M]) -> tuple[list[tuple[int, M]], list[RowError]]:
