@@ -12,7 +12,8 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
-    model_validator,
+    ValidationInfo,
+    field_validator,
 )
 
 from hosting.domain.curtailment import PlanStatus, PlanType
@@ -50,18 +51,20 @@ class CurtailmentRequest(BaseModel):
         le=MAX_DURATION_MINUTES,
         description="After this the machines come back by themselves; without it, on request.",
     )
-    hashprice_usd_per_ths_day: Decimal | None = Field(default=None, gt=0, allow_inf_nan=False)
-    usd_per_kwh: Decimal | None = Field(default=None, ge=0, le=5, allow_inf_nan=False)
+    hashprice_usd_per_ths_day: Decimal | None = Field(
+        default=None, gt=0, allow_inf_nan=False, validate_default=True
+    )
+    usd_per_kwh: Decimal | None = Field(
+        default=None, ge=0, le=5, allow_inf_nan=False, validate_default=True
+    )
 
-    @model_validator(mode="after")
-    def _profit_needs_prices(self) -> "CurtailmentRequest":
-        if self.objective == "profit" and None in (
-            self.hashprice_usd_per_ths_day,
-            self.usd_per_kwh,
-        ):
-            msg = "objective profit needs hashprice_usd_per_ths_day and usd_per_kwh"
+    @field_validator("hashprice_usd_per_ths_day", "usd_per_kwh")
+    @classmethod
+    def _profit_needs_prices(cls, price: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        if price is None and info.data.get("objective") == "profit":
+            msg = f"objective profit needs {info.field_name}"
             raise ValueError(msg)
-        return self
+        return price
 
 
 class CurtailmentTrigger(CurtailmentRequest):
