@@ -82,7 +82,7 @@ async def test_profit_stops_what_loses_money_first(client: AsyncClient) -> None:
 async def test_profit_needs_a_hashprice(client: AsyncClient) -> None:
     answer = await ask(client, [S19], 3000, objective="profit")
     assert answer.status_code == 422
-    assert "hashprice_usd_per_ths_day" in answer.json()["detail"]
+    assert answer.json()["field"] == "hashprice_usd_per_ths_day"
 
 
 @pytest.mark.parametrize("share", [0.5, {"a": 0.5}])

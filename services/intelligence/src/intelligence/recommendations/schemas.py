@@ -1,9 +1,9 @@
 """Bodies of the curtailment recommendation."""
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from intelligence.domain.readings import SkipReason
 
@@ -84,6 +84,7 @@ class RecommendationRequest(BaseModel):
         gt=0,
         le=1000,
         allow_inf_nan=False,
+        validate_default=True,
         description="What 1 TH/s earns in a day; needed for the objective `profit`.",
     )
     max_age_s: float | None = Field(
@@ -96,12 +97,13 @@ class RecommendationRequest(BaseModel):
     limits: Limits | None = None
     time_limit_s: float = Field(default=2, ge=0.01, le=30, allow_inf_nan=False)
 
-    @model_validator(mode="after")
-    def _profit_has_a_price(self) -> Self:
-        if self.objective is Objective.PROFIT and self.hashprice_usd_per_ths_day is None:
+    @field_validator("hashprice_usd_per_ths_day")
+    @classmethod
+    def _profit_has_a_price(cls, price: float | None, info: ValidationInfo) -> float | None:
+        if price is None and info.data.get("objective") is Objective.PROFIT:
             msg = "the objective profit needs hashprice_usd_per_ths_day"
             raise ValueError(msg)
-        return self
+        return price
 
 
 class Skipped(BaseModel):
