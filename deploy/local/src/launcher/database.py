@@ -61,9 +61,9 @@ async def _open_to_reader(installation: Installation) -> None:
         for row in await connection.fetch(_TABLES_WITH_SECRETS, list(SERVICES)):
             table = f'{row["schema"]}."{row["name"]}"'
             columns = ", ".join(f'"{column}"' for column in row["harmless"])
-            await connection.execute(f"REVOKE SELECT ON {table} FROM {READER}")
-            grant = f"GRANT SELECT ({columns}) ON {table} TO {READER}"  # noqa: S608  (our own names)
-            await connection.execute(grant)
+            revoke = f"REVOKE SELECT ON {table} FROM {READER}"  # noqa: S608  (our own names)
+            await connection.execute(revoke)
+            await connection.execute(f"GRANT SELECT ({columns}) ON {table} TO {READER}")
     finally:
         await connection.close()
 
