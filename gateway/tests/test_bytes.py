@@ -1,6 +1,8 @@
 """What is no honest HTTP request, sent as raw bytes: refused, never passed on, never a 5xx."""
 
 import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from gateway.front.guard import MAX_HEADER_BYTES, MAX_URL_BYTES
 
 PATH = b"/api/calculator/miner-models"
+CONTRACTS = Path(__file__).parents[2] / "contracts" / "openapi"
 
 
 def _status(answer: bytes) -> int:
@@ -143,6 +146,29 @@ async def test_an_absolute_target_of_ours_is_fine(world: Any, host: bytes) -> No
 )
 async def test_ambiguous_paths(world: Any, host: bytes, path: bytes) -> None:
     assert _status(await world.speak(_request(host, path=path))) == 400
+
+
+@pytest.mark.parametrize(
+    "query", [b"page=1&page=2", b"page=1&size=2&p%61ge=1", b"page&page", b"page=&x=1&page="]
+)
+async def test_a_name_given_twice_in_the_query(world: Any, host: bytes, query: bytes) -> None:
+    answer = await world.speak(_request(host, path=PATH + b"?" + query))
+    assert _status(answer) == 422
+    assert b'"field":"page"' in answer
+    once = await world.speak(_request(host, path=PATH + b"?page=1&Page=2&size=page&&"))
+    assert _status(once) == 200
+
+
+def test_no_route_takes_a_list_from_the_query() -> None:
+    """The guard refuses repeated names, so that such a route could never be used."""
+    documents = sorted(CONTRACTS.glob("*.json"))
+    assert documents
+    for document in documents:
+        for path, operations in json.loads(document.read_text())["paths"].items():
+            for operation in operations.values():
+                for parameter in operation.get("parameters", []):
+                    is_list = '"array"' in json.dumps(parameter["schema"])
+                    assert not (parameter["in"] == "query" and is_list), (path, parameter["name"])
 
 
 @pytest.mark.parametrize(

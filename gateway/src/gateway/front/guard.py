@@ -7,9 +7,9 @@ one of them and the service would act on the other.
 import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 
-from common.errors import BadRequest, NotFound, Problem, UnsupportedMedia
+from common.errors import BadRequest, Invalid, NotFound, Problem, UnsupportedMedia
 from gateway.front.problems import (
     ExpectationFailed,
     HeadersTooLarge,
@@ -109,6 +109,17 @@ def check_target(path: bytes, query: bytes) -> None:
         raise NotFound("There is nothing at this path; try it without the slash at the end.")
     if query and (not _QUERY.fullmatch(query) or b"hy_live_" in query):
         raise _query_problem(query)
+    if b"&" in query:
+        _check_names(query)
+
+
+def _check_names(query: bytes) -> None:
+    """Refuse a name given twice: no route takes a list, and two readers may take another one."""
+    seen: set[str] = set()
+    for name, _ in parse_qsl(query.decode("ascii"), keep_blank_values=True):
+        if name in seen:
+            raise Invalid(f"{name} is given twice in the query; give it once.", field=name)
+        seen.add(name)
 
 
 def _query_problem(query: bytes) -> Problem:
