@@ -13,14 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from common.audit import audit
 from common.auth import Principal
 from common.clock import now
-from common.errors import Forbidden, NotFound
+from common.errors import Forbidden, Invalid, NotFound
 from common.pages import PageRequest, paged
 from common.runtime import Runtime
 from gateway.api_keys.form import KeyParts, new_key
 from gateway.api_keys.models import ApiKey
 from gateway.api_keys.schemas import ApiKeyOrder, ApiKeyView, NewApiKey
 from gateway.db import AuditEvent
-from gateway.roles import SCOPES_OF
+from gateway.roles import SCOPES, SCOPES_OF
 from gateway.security import Security
 from gateway.users.models import User
 
@@ -29,6 +29,10 @@ _USE_SAMPLED = timedelta(minutes=1)
 
 class ScopeNotHeld(Forbidden):
     title: ClassVar[str] = "A key cannot have more rights than its creator"
+
+
+class NoSuchScope(Invalid):
+    title: ClassVar[str] = "There is no such permission"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,9 @@ async def create_key(
     session: AsyncSession, security: Security, principal: Principal, order: ApiKeyOrder
 ) -> NewApiKey:
     """Make a key with at most the caller's permissions."""
+    unknown = sorted(set(order.scopes) - SCOPES)
+    if unknown:
+        raise NoSuchScope(f"There is no permission {', '.join(unknown)}.", field="scopes")
     excess = sorted(set(order.scopes) - principal.scopes)
     if excess:
         raise ScopeNotHeld(f"You do not hold: {', '.join(excess)}.", field="scopes")

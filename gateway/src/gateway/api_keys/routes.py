@@ -10,7 +10,7 @@ from common.errors import NotFound, problems
 from common.pages import Page, PageQuery, page_of
 from common.runtime import RuntimeDep
 from gateway.api_keys import keyring
-from gateway.api_keys.keyring import ScopeNotHeld
+from gateway.api_keys.keyring import NoSuchScope, ScopeNotHeld
 from gateway.api_keys.schemas import ApiKeyOrder, ApiKeyView, NewApiKey
 from gateway.auth import ApiKeysWriter, CurrentLogin, LoginNeeded
 from gateway.security import SecurityDep
@@ -18,7 +18,7 @@ from gateway.security import SecurityDep
 router = APIRouter(prefix="/api/api-keys", tags=["api keys"])
 
 
-@router.post("", status_code=201, responses=problems(ScopeNotHeld, LoginNeeded))
+@router.post("", status_code=201, responses=problems(ScopeNotHeld, NoSuchScope, LoginNeeded))
 async def create_api_key(
     body: ApiKeyOrder,
     session: Session,
