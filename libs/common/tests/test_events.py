@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from common import consumer
 from common.app import Service
 from common.cli import dead_letters
 from common.clock import now
@@ -149,6 +150,38 @@ async def test_a_bulk_handler_takes_a_run_in_order(runtime: Runtime, organisatio
     ]
     await Dispatcher(runtime, [many]).dispatch(messages)
     assert seen == [["a", "b"], ["gone -c"], ["d"]]
+
+
+async def test_a_database_that_starts_up_costs_no_event(
+    runtime: Runtime, organisation: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers already, and refuses: that is no try of the handler's."""
+    monkeypatch.setattr(consumer, "_TRIES", 1)
+    seen: list[str] = []
+    named = Reactions()
+
+    @named.on("sample.thing.made.v1")
+    async def take(session: AsyncSession, event: Received[Named]) -> None:
+        seen.append(event.data.name)
+        if len(seen) < 3:
+            await session.execute(text("DO $$ BEGIN RAISE SQLSTATE '57P03'; END $$"))
+
+    message = Message(
+        event_id=new_id(),
+        type="sample.thing.made.v1",
+        organisation_id=organisation,
+        version=1,
+        occurred_at=now(),
+        correlation_id="x",
+        topic="sample.thing.v1",
+        partition=0,
+        position=0,
+        key="a",
+        value=b'{"name": "a"}',
+    )
+    await Dispatcher(runtime, [named]).dispatch([message])
+    assert seen == ["a", "a", "a"]
+    assert await open_letters(runtime, [message.event_id]) == []
 
 
 async def test_groups_are_consumed_apart(runtime: Runtime) -> None:

@@ -37,6 +37,8 @@ from common.trace import causation_id, correlation_id
 log = get_logger()
 M = TypeVar("M", bound=BaseModel)
 _TRIES = 5
+_AWAY = ("08", "53", "57P01", "57P02", "57P03")
+"""SQLSTATEs: connection lost, out of resources, shutting down, crashed, starting up."""
 _BATCH = 200
 
 
@@ -255,28 +257,25 @@ class Dispatcher:
                 await registered.handler(session, events)
 
     async def _alone(self, message: Message) -> None:
-        attempt = 0
+        waits = failures = 0
         while True:
             try:
                 await self._transaction(message.organisation_id, [message])
             except ValidationError as error:
                 await self.bury(message, "invalid", error, 1)
-            except (OperationalError, InterfaceError, ConnectionError, TimeoutError) as error:
-                # The database is away: wait for it as long as it takes, nothing is lost meanwhile.
-                log.warning("consumer.waiting", type=message.type, error=repr(error)[:200])
-                await asyncio.sleep(min(10.0, 0.2 * 2 ** min(attempt, 6)) * random.uniform(0.5, 1))  # noqa: S311
-                attempt += 1
-                continue
             except Exception as error:
-                if _is_disconnect(error):
-                    await asyncio.sleep(0.5)
+                if _is_away(error):
+                    # Wait for the database as long as it takes; nothing is lost meanwhile.
+                    log.warning("consumer.waiting", type=message.type, error=repr(error)[:200])
+                    await asyncio.sleep(min(10.0, _pause_s(min(waits, 6))))
+                    waits += 1
                     continue
-                attempt += 1
-                if attempt >= _TRIES:
+                failures += 1
+                if failures >= _TRIES:
                     log.exception("consumer.dead_letter", type=message.type)
-                    await self.bury(message, "failed", error, attempt)
+                    await self.bury(message, "failed", error, failures)
                     return
-                await asyncio.sleep(0.2 * 2**attempt * random.uniform(0.5, 1))  # noqa: S311
+                await asyncio.sleep(_pause_s(failures))
                 continue
             return
 
@@ -335,8 +334,19 @@ def _text(value: bytes) -> str:
     return value.decode("utf-8", "replace").replace("\x00", "")
 
 
-def _is_disconnect(error: Exception) -> bool:
-    return isinstance(error, DBAPIError) and error.connection_invalidated
+def _pause_s(tries: int) -> float:
+    return 0.2 * 2**tries * random.uniform(0.5, 1)  # noqa: S311
+
+
+def _is_away(error: Exception) -> bool:
+    """Return whether the database is at fault, and not the event or its handler."""
+    if isinstance(error, OperationalError | InterfaceError | ConnectionError | TimeoutError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    # While it starts or stops PostgreSQL answers, but says no: the driver calls that a plain error.
+    code = str(getattr(error.orig, "sqlstate", None) or "")
+    return error.connection_invalidated or code.startswith(_AWAY)
 
 
 def groups_of(reactions: Iterable[Reactions]) -> list[str]:
