@@ -99,6 +99,7 @@ class Results:
                     await self.flush()
                 except Exception as error:  # noqa: BLE001  (they stay queued, whatever it was)
                     log.warning("results.waiting", count=len(self._queue), error=repr(error)[:300])
+                    self._filled.set()  # perhaps no further result comes that would
                     await asyncio.sleep(0.5)
         finally:
             await asyncio.shield(self._last_flush())
