@@ -89,6 +89,23 @@ async def test_bad_bodies_are_the_callers_problem(
 
 
 @pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"name": "a\\u0000", "price_usd": 1}', "name"),
+        (b'{"price_usd": 1, "more": ["a", "\\ud800"]}', "more"),
+        (b'{"name": "a", "a\\u0000": 1}', "body"),
+    ],
+)
+async def test_a_text_that_cannot_be_written_is_named(
+    client: httpx.AsyncClient, body: bytes, field: str
+) -> None:
+    answer = await client.post(
+        "/api/sample/things", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+@pytest.mark.parametrize(
     ("location", "field"),
     [
         (("body", "miner_ids", 0), "miner_ids"),

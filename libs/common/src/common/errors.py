@@ -226,6 +226,9 @@ def install_handlers(app: FastAPI) -> None:
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if isinstance(error.__cause__, Problem):
+            # FastAPI wraps whatever is raised while it reads a body.
+            return problem_response(error.__cause__, request_id_of(request))
         kind = _BY_STATUS.get(error.status_code, BadRequest)
         response = problem_response(kind(str(error.detail)), request_id_of(request))
         response.headers.update(error.headers or {})

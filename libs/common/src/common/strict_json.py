@@ -9,8 +9,10 @@ from typing import Any, NoReturn, cast
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
+from common.errors import Invalid
+
 _LONGEST_INTEGER = 40
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -37,7 +39,7 @@ def loads(body: bytes) -> Any:
     Raises:
         JSONDecodeError: it is not strictly JSON.
         UnicodeDecodeError: it is not UTF-8.
-        UnicodeEncodeError: a text holds half of a surrogate pair.
+        Invalid: a text holds U+0000, or half of a surrogate pair.
     """
     parsed = json.loads(
         body.decode("utf-8"),
@@ -46,23 +48,33 @@ def loads(body: bytes) -> Any:
         parse_float=Decimal,
         parse_int=_integer,
     )
-    if _SURROGATE.search(body):
-        # Half a pair is a string to Python, but nothing that can be written anywhere.
-        for text in _texts(parsed):
-            text.encode()
+    if _SUSPECT.search(body):
+        for field, text in _texts(parsed):
+            _check_text(field, text)
     return parsed
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _check_text(field: str, text: str) -> None:
+    if "\0" in text:
+        raise Invalid("Text must not hold the character U+0000.", field=field)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        # Half a pair is a string to Python, but nothing that can be written anywhere.
+        raise Invalid("Text must not hold half a character.", field=field) from error
+
+
+def _texts(value: Any, field: str = "body") -> Iterator[tuple[str, str]]:
+    """Yield every text with the member that holds it; a member's name is its holder's text."""
     if isinstance(value, str):
-        yield value
+        yield field, value
     elif isinstance(value, list):
         for member in cast("list[Any]", value):
-            yield from _texts(member)
+            yield from _texts(member, field)
     elif isinstance(value, dict):
         for name, member in cast("dict[str, Any]", value).items():
-            yield name
-            yield from _texts(member)
+            yield field, name
+            yield from _texts(member, name)
 
 
 class StrictRequest(Request):
@@ -72,14 +84,12 @@ class StrictRequest(Request):
         """Return the parsed body."""
         if not hasattr(self, "_json"):
             body = await self.body()
-            if b"\\u0000" in body or b"\x00" in body:
+            if b"\x00" in body:
                 raise HTTPException(422, "Text must not hold the character U+0000.")
             try:
                 self._json = loads(body)
             except UnicodeDecodeError as error:
                 raise HTTPException(400, "The body is not UTF-8.") from error
-            except UnicodeEncodeError as error:
-                raise HTTPException(422, "Text must not hold half a character.") from error
             except RecursionError as error:
                 raise HTTPException(400, "The body is nested too deeply.") from error
         return self._json
