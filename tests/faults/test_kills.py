@@ -5,6 +5,7 @@ import time
 import pytest
 from tests.books import Witness
 from tests.breaking import (
+    Break,
     SecondWorker,
     carry_through,
     killed,
@@ -27,6 +28,23 @@ def test_killed_infrastructure_takes_nothing_with_it(whole: System, name: str) -
     """Killed on the way down, stopped for a while on the way up."""
     with no_machine_is_called_silent(whole):
         carry_through(whole, killed(name), restarted(name, down_s=3.0))
+
+
+def test_proofs_that_come_in_while_the_database_is_away_are_kept(whole: System) -> None:
+    """The machines have obeyed, and nothing can be written down until later."""
+
+    def without_database(state: str) -> Break:
+        def break_it(system: System) -> None:
+            def one_obeys() -> bool:
+                return any(row["state"] == state for row in system.control.miners())
+
+            eventually(one_obeys, f"a machine is {state}")
+            system.stack.restart("postgres", down_s=4.0)
+
+        return break_it
+
+    with no_machine_is_called_silent(whole):
+        carry_through(whole, without_database("sleeping"), without_database("ramping"))
 
 
 def test_a_second_worker_takes_its_share_and_is_killed_in_mid_plan(
