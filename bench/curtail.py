@@ -21,14 +21,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
 
 import orjson
 
 from common.postgres import connect
-from launcher.api import Api, RefusedError
+from launcher.api import Api
 from launcher.stack import Stack
 from simulation.client import ControlClient
 from telemetry.devices.families.whatsminer_crypto import hash_part, seal
@@ -171,7 +170,7 @@ class Bench:
         raise TimeoutError(msg)
 
     def _seen_at_work(self) -> int:
-        columns = self._ask("GET", "/api/telemetry/fleet", params={"site_id": self.site_id})[
+        columns = self.api.call("GET", "/api/telemetry/fleet", params={"site_id": self.site_id})[
             "columns"
         ]
         return sum(1 for hashrate in columns["hashrate_ths"] if hashrate)
@@ -184,27 +183,15 @@ class Bench:
             "duration_minutes": 60,
         }
 
-    def _ask(self, method: str, path: str, **options: Any) -> Any:
-        """Send what may be sent twice; a lost answer is asked for again."""
-        for _ in range(9):
-            try:
-                return self.api.call(method, path, **options)
-            except RefusedError as refusal:
-                if refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                    raise
-                _say(f"asked again after: {refusal}")
-                time.sleep(0.2)
-        return self.api.call(method, path, **options)
-
     def _trigger(self, target_mw: float) -> dict[str, Any]:
         key = {"Idempotency-Key": f"bench-{time.time_ns()}"}
         path = "/api/hosting/curtailment/trigger"
-        return self._ask("POST", path, json=self._body(target_mw), headers=key)
+        return self.api.call("POST", path, json=self._body(target_mw), headers=key)
 
     def _wake_faster(self) -> None:
         """Let recovery take seconds: it is no part of the figure."""
         policy = {"four_eyes": False, "restore_batch_size": 500, "restore_interval_s": 5}
-        self._ask("PUT", f"/api/hosting/curtailment/policies/{self.site_id}", json=policy)
+        self.api.call("PUT", f"/api/hosting/curtailment/policies/{self.site_id}", json=policy)
 
     def _end_earlier_plans(self) -> None:
         """Bring back what an earlier run, broken off, has left asleep."""
@@ -216,14 +203,14 @@ class Bench:
 
     def _target_for(self, machines: int) -> float:
         """Return a target that takes about so many machines."""
-        shown = self._ask("POST", _PREVIEW, json=self._body(0.1))
+        shown = self.api.call("POST", _PREVIEW, json=self._body(0.1))
         each_w = sorted(
             (one["power_w"] / one["hashrate_ths"], one["expected_reduction_w"])
             for one in shown["candidates"]
         )[-machines:]
         target_mw = round(sum(watts for _, watts in each_w) / MARGIN / 1e6, 3)
         for _ in range(4):
-            shown = self._ask("POST", _PREVIEW, json=self._body(target_mw))
+            shown = self.api.call("POST", _PREVIEW, json=self._body(target_mw))
             took = shown["miners_affected"]
             _say(f"{target_mw} MW take {took} machines ({shown['method']})")
             if abs(took - machines) <= machines // 200:
@@ -255,11 +242,7 @@ class Bench:
 
     def _recover(self, plan_id: str) -> tuple[float, int]:
         began = time.monotonic()
-        try:
-            self._ask("POST", f"/api/hosting/curtailment/{plan_id}/restore")
-        except RefusedError as refusal:
-            if refusal.status != HTTPStatus.CONFLICT:  # its answer was lost, and it is under way
-                raise
+        self.api.call("POST", f"/api/hosting/curtailment/{plan_id}/restore")
         plan = self._until(plan_id, lambda status: status == "completed", 900)
         _say(f"recovery: {plan['status']}, {plan['restore_failed_count']} did not wake")
         return time.monotonic() - began, plan["restore_failed_count"]

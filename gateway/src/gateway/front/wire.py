@@ -135,15 +135,15 @@ class Connection(asyncio.Protocol):
             self._fail("bytes that nobody asked for")
             return
         self._received = True
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > _MAX_HEAD_BYTES + WHOLE_BYTES:
-                self._fail("too many header bytes")
-                return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(f"no sensible HTTP: {error!r}")
+            return
+        if self._in_head:  # still: a chunk that ends the head may go on with a large body
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                self._fail("too many header bytes")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits."""
