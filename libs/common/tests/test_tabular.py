@@ -2,17 +2,22 @@
 
 import csv
 import io
+import zipfile
 from contextlib import suppress
 from decimal import Decimal
+from typing import Any
 
 import pytest
+import xlsxwriter
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 from python_calamine import CalamineWorkbook
 
+from common.errors import Problem
 from common.tabular import (
     MAX_ROWS,
+    MAX_UNPACKED_BYTES,
     TooManyRows,
     Unreadable,
     parse_rows,
@@ -77,6 +82,40 @@ def test_rows_are_bounded() -> None:
     content = b"serial_number\n" + b"A\n" * (MAX_ROWS + 1)
     with pytest.raises(TooManyRows):
         read_table(content)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "refusal"),
+    [(1_048_575, 16_383, TooManyRows), (1_048_575, 0, TooManyRows), (1, 16_383, Unreadable)],
+)
+def test_a_cell_in_the_far_corner_is_refused_before_room_is_made(
+    row: int, column: int, refusal: type[Problem]
+) -> None:
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
+        sheet: Any = book.add_worksheet()  # pyright: ignore[reportUnknownMemberType]
+        sheet.write(0, 0, "serial_number")
+        sheet.write(row, column, "x")
+    with pytest.raises(refusal):
+        read_table(out.getvalue())
+
+
+def test_what_is_small_only_while_packed_is_refused() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", b" " * (MAX_UNPACKED_BYTES + 1))
+    with pytest.raises(TooManyRows):
+        read_table(out.getvalue())
+
+
+@pytest.mark.parametrize("name", ["content.xml", "xl/workbook.bin"])
+def test_other_workbooks_are_refused(name: str) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("xl/workbook.xml", b"<workbook/>")
+        archive.writestr(name, b"<x/>")
+    with pytest.raises(Unreadable):
+        read_table(out.getvalue())
 
 
 @given(st.binary(max_size=300))

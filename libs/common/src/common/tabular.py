@@ -2,6 +2,9 @@
 
 import csv
 import io
+import re
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +21,13 @@ M = TypeVar("M", bound=BaseModel)
 MAX_ROWS = 20_000
 MAX_COLUMNS = 200
 MAX_BYTES = 20 * 1024 * 1024
+MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 _XLSX_MAGIC = b"PK\x03\x04"
+_OTHER_WORKBOOKS = {"xl/workbook.bin", "content.xml"}
+_PLACE = re.compile(rb"""\br\s*=\s*["']\s*([A-Za-z]{0,9})([0-9]{1,20})\s*["']""")
+_CHUNK = 1024 * 1024
+_LONGEST_PLACE = 64
+_BROKEN = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  (meant)
 
 
@@ -131,7 +140,52 @@ def _decode(content: bytes) -> str:
         return str(best)
 
 
+def _require_bounded(content: bytes) -> None:
+    """Refuse a workbook that is large only when unpacked.
+
+    The reader makes room for every cell between the first and the last: a file of 5 kB whose one
+    cell stands in the far corner asks for 550 GB, and that ends the process.
+    """
+    room = MAX_UNPACKED_BYTES
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = set(archive.namelist())
+            if "xl/workbook.xml" not in names or names & _OTHER_WORKBOOKS:
+                raise Unreadable("It is not an xlsx workbook.")
+            for part in archive.infolist():
+                is_sheet = False
+                for piece in _pieces(archive, part):
+                    room -= len(piece)
+                    if room < 0:
+                        raise TooManyRows("The workbook is too large when unpacked.")
+                    is_sheet = is_sheet or b"sheetData" in piece
+                    _require_near(piece if is_sheet else b"")
+    except _BROKEN as error:
+        raise Unreadable(f"It is not an xlsx workbook: {error}.") from error
+
+
+def _pieces(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Unpack a part bit by bit; each piece repeats the end of the one before."""
+    end = b""
+    with archive.open(part) as unpacked:
+        while read := unpacked.read(_CHUNK):
+            yield end + read
+            end = read[-_LONGEST_PLACE:]
+
+
+def _require_near(piece: bytes) -> None:
+    for letters, digits in _PLACE.findall(piece):
+        column = 0
+        for letter in letters.upper():
+            column = column * 26 + letter - ord("A") + 1
+        if column > MAX_COLUMNS:
+            raise Unreadable(f"The sheet has cells beyond column {MAX_COLUMNS}.")
+        if int(digits) > MAX_ROWS + 1:
+            raise TooManyRows(f"At most {MAX_ROWS} rows are read at once; split the file.")
+
+
 def _xlsx(content: bytes) -> Iterator[list[str]]:
+    _require_bounded(content)
     try:
         sheet = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0)
         lines = sheet.to_python(skip_empty_area=False)
