@@ -21,7 +21,7 @@ from launcher.programs import fleet_command
 _OPERATOR = "Fjordheim Hosting"
 _CLIENT = "Aurora Mining"
 _WATTS_PER_MACHINE = 4_000
-_CLIENTS_SHARE = 3  # every third rack is the client's
+_CLIENTS_SHARE = 3  # every third machine is the client's
 _RACK_ROWS, _RACK_POSITIONS = 6, 10  # the simulated world puts 60 machines into a rack
 _KNOWN_WITHIN_S = 60.0
 
@@ -142,12 +142,12 @@ def _import(owner: Api, done: dict[str, Any], sheet: str, *, dry_run: bool) -> d
 
 
 def _sheet(rows: list[dict[str, str]], *, client_id: str) -> str:
-    """Write the fleet as CSV; every third rack is the client's."""
+    """Write the fleet as CSV; every third machine is the client's."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [*rows[0], "client_id"])
     writer.writeheader()
-    for row in rows:
-        is_clients = _rack_number(row["rack"]) % _CLIENTS_SHARE == 1
+    for place, row in enumerate(rows):
+        is_clients = place % _CLIENTS_SHARE == 1
         writer.writerow({**row, "client_id": client_id if is_clients else ""})
     return text.getvalue()
 
@@ -168,10 +168,6 @@ def inventory(installation: Installation) -> list[dict[str, str]]:
         fleet_command(installation, "inventory"), check=True, capture_output=True, text=True
     )
     return list(csv.DictReader(io.StringIO(done.stdout)))
-
-
-def _rack_number(name: str) -> int:
-    return int("".join(filter(str.isdigit, name)) or 0)
 
 
 def _api_key(owner: Api, done: dict[str, Any]) -> None:
