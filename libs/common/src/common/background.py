@@ -59,13 +59,17 @@ async def running(work: Work, settings: ServiceSettings, role: Role) -> AsyncGen
         await runtime.close()
 
 
+_LEAVE_S = 6
+"""Longer than a client of the broker takes to leave, at most."""
+
+
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
     """Cancel until all have ended: a library may swallow one cancellation, not all of them."""
     left = set(tasks)
     while left:
         for task in left:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=1)
+        _, left = await asyncio.wait(left, timeout=_LEAVE_S)
     await asyncio.gather(*tasks, return_exceptions=True)  # so that no error goes unseen
 
 

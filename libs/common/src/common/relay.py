@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import MessageSizeTooLargeError
 from sqlalchemy import text
 from structlog import get_logger
 
@@ -165,12 +165,8 @@ class Relay:
 
     async def _new_producer(self) -> AIOKafkaProducer:
         producer = make_producer(self._runtime.settings)
-        try:
-            await producer.start()
-        except KafkaError:
-            await producer.stop()
-            raise
-        self._producer = producer
+        self._producer = producer  # before it starts, so that whatever ends us also stops it
+        await producer.start()
         return producer
 
     async def _drop_producer(self) -> None:
