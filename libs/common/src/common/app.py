@@ -119,9 +119,22 @@ def _complete_openapi(app: FastAPI) -> None:
             schemas["ProblemDocument"] = schema
         for schema in schemas.values():
             _drop_placeholders(schema)
+        _declare_invalid(document)
         return document
 
     app.openapi = openapi
+
+
+def _declare_invalid(document: dict[str, Any]) -> None:
+    """Say what a 422 looks like here: a problem, not FastAPI's own form."""
+    problem = errors.problems(errors.Invalid)[422]
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            declared = operation.get("responses", {}).get("422")
+            if declared is not None and errors.CONTENT_TYPE not in declared.get("content", {}):
+                operation["responses"]["422"] = problem
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
 
 
 def _drop_placeholders(schema: dict[str, Any]) -> None:
