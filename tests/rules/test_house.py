@@ -1,6 +1,7 @@
 """House rules, over the live applications and the source text."""
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,10 +157,9 @@ _NOT_OURS = re.compile(r"\.(?!ci$|gitignore$|dockerignore$)|node_modules$|__pyca
 
 def _own_files() -> Iterator[Path]:
     """Yield the repository's text files; a bare machine has no git to ask."""
-    for path in ROOT.rglob("*"):
-        inside = path.relative_to(ROOT).parts
-        if path.is_file() and not any(_NOT_OURS.match(part) for part in inside):
-            yield path
+    for folder, below, names in os.walk(ROOT):
+        below[:] = [name for name in below if not _NOT_OURS.match(name)]
+        yield from (Path(folder) / name for name in names if not _NOT_OURS.match(name))
 
 
 def test_no_secret_or_machine_path_is_kept() -> None:
