@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from aiokafka.errors import KafkaError
+from asyncpg import PostgresError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from structlog import get_logger
@@ -109,7 +110,7 @@ async def _supervise(name: str, make: Callable[[], Awaitable[None]], runtime: Ru
         try:
             await make()
         except Exception as error:
-            if isinstance(error, OSError | DBAPIError | KafkaError):
+            if isinstance(error, OSError | DBAPIError | KafkaError | PostgresError):
                 log.warning("background.lost_connection", task=name, error=repr(error)[:300])
             else:
                 log.exception("background.failed", task=name)
