@@ -8,17 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase
 
 from common.auth import PLATFORM_ORGANISATION, Principal
-from common.db import (
-    COLUMN_TYPES,
-    AuditColumns,
-    DeadLetterColumns,
-    IdempotencyColumns,
-    InboxColumns,
-    JobColumns,
-    OutboxColumns,
-    service_metadata,
-    session_scope,
-)
+from common.db import COLUMN_TYPES, platform_tables, service_metadata, session_scope
 from common.runtime import Runtime
 
 
@@ -27,28 +17,7 @@ class Base(DeclarativeBase):
     type_annotation_map = COLUMN_TYPES
 
 
-class Outbox(OutboxColumns, Base):
-    """Events on their way out."""
-
-
-class Inbox(InboxColumns, Base):
-    """Events already handled."""
-
-
-class DeadLetter(DeadLetterColumns, Base):
-    """Events that could not be handled."""
-
-
-class AuditEvent(AuditColumns, Base):
-    """Who did what."""
-
-
-class IdempotencyKey(IdempotencyColumns, Base):
-    """Answers already given."""
-
-
-class Job(JobColumns, Base):
-    """Long work."""
+Outbox, Inbox, DeadLetter, AuditEvent, IdempotencyKey, Job = platform_tables(Base)
 
 
 async def directory_scope(request: Request) -> AsyncGenerator[AsyncSession]:

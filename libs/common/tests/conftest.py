@@ -17,18 +17,7 @@ from common.app import Service
 from common.audit import audit
 from common.auth import Anyone, Principal, with_scope
 from common.consumer import Reactions, Received
-from common.db import (
-    COLUMN_TYPES,
-    AuditColumns,
-    DeadLetterColumns,
-    IdempotencyColumns,
-    InboxColumns,
-    JobColumns,
-    OutboxColumns,
-    Session,
-    Tenant,
-    service_metadata,
-)
+from common.db import COLUMN_TYPES, Session, Tenant, platform_tables, service_metadata
 from common.errors import Conflict, NotFound, problems
 from common.events import TOPICS, Event, Topic
 from common.idempotency import IdempotencyKey, KeyReused, StillRunning, once
@@ -48,28 +37,7 @@ class Base(DeclarativeBase):
     type_annotation_map = COLUMN_TYPES
 
 
-class Outbox(OutboxColumns, Base):
-    pass
-
-
-class Inbox(InboxColumns, Base):
-    pass
-
-
-class DeadLetter(DeadLetterColumns, Base):
-    pass
-
-
-class AuditEvent(AuditColumns, Base):
-    pass
-
-
-class IdempotencyRow(IdempotencyColumns, Base):
-    pass
-
-
-class Job(JobColumns, Base):
-    pass
+Outbox, Inbox, DeadLetter, AuditEvent, IdempotencyRow, Job = platform_tables(Base)
 
 
 class Thing(Tenant, Base):

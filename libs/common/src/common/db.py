@@ -7,7 +7,7 @@ Application code never commits. The tenant is set in one place, when a transacti
 from collections.abc import AsyncGenerator
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -33,7 +33,7 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.orm import Mapped, SessionTransaction, declared_attr, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, SessionTransaction, declared_attr, mapped_column
 from sqlalchemy.orm import Session as SyncSession
 from sqlalchemy.types import TypeEngine
 
@@ -235,6 +235,35 @@ class JobColumns(Tenant):
     created_by: Mapped[UUID]
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     finished_at: Mapped[datetime | None]
+
+
+class PlatformTables(NamedTuple):
+    """The tables that every service has, mapped in its own schema."""
+
+    outbox: type[OutboxColumns]
+    inbox: type[InboxColumns]
+    dead_letter: type[DeadLetterColumns]
+    audit_event: type[AuditColumns]
+    idempotency_key: type[IdempotencyColumns]
+    job: type[JobColumns]
+
+
+def platform_tables(base: type[DeclarativeBase]) -> PlatformTables:
+    """Map the platform tables on a service's declarative base; call it once, in its db.py."""
+
+    class Outbox(OutboxColumns, base): ...
+
+    class Inbox(InboxColumns, base): ...
+
+    class DeadLetter(DeadLetterColumns, base): ...
+
+    class AuditEvent(AuditColumns, base): ...
+
+    class IdempotencyKey(IdempotencyColumns, base): ...
+
+    class Job(JobColumns, base): ...
+
+    return PlatformTables(Outbox, Inbox, DeadLetter, AuditEvent, IdempotencyKey, Job)
 
 
 class TenantSession(SyncSession):

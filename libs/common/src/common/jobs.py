@@ -158,6 +158,11 @@ def install_statements(schema: str) -> str:
     return QueryBuilderEnvironment(_settings(schema)).build_install_query(create_schema=False)
 
 
+def uninstall_statements(schema: str) -> str:
+    """Return the DDL that takes the queue's tables away again."""
+    return QueryBuilderEnvironment(_settings(schema)).build_uninstall_query()
+
+
 async def work(runtime: Runtime, jobs: Jobs) -> None:
     """Do queued jobs until the process stops; returns when the connection is lost."""
     dsn = make_url(runtime.settings.worker_database_url.get_secret_value())

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from common.frozen_ddl import PLATFORM_GRANTS_1, PLATFORM_TABLES_1
+
 _TEMPLATES = Path(__file__).parent / "alembic_environment"
 _LOCK = 7_201_311
 
@@ -106,23 +108,49 @@ def tenant_policy(schema: str, table: str, *, client: bool = False, shared: bool
         op.execute(f"CREATE POLICY shared ON {name} FOR SELECT TO {schema}_app USING ({platform})")
 
 
-def platform_policies(schema: str) -> None:
-    """Wall off the tables that `common` gives every service; call it in the first revision."""
-    for table in ("outbox", "dead_letter", "audit_event", "idempotency_key", "job"):
+_WALLED_1 = ("outbox", "dead_letter", "audit_event", "idempotency_key", "job")
+
+
+def create_platform_tables(schema: str, *, queue: bool = False) -> None:
+    """Make the tables that `common` gives every service, in its first revision.
+
+    Frozen (see `common.frozen_ddl`): it makes the tables of version 1, and so do all databases
+    that ran it. queue: the service has jobs, make their queue as well.
+    """
+    for statement in PLATFORM_TABLES_1:
+        op.execute(statement.format(schema=schema))
+    for table in _WALLED_1:
         tenant_policy(schema, table)
-    op.execute(f"REVOKE UPDATE, DELETE ON {schema}.audit_event FROM {schema}_app, {schema}_worker")
-    op.execute(f"REVOKE UPDATE, DELETE ON {schema}.outbox FROM {schema}_app")
-    op.execute(
-        f"ALTER TABLE {schema}.outbox SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01)"
-    )
+    for statement in PLATFORM_GRANTS_1:
+        op.execute(statement.format(schema=schema))
+    if queue:
+        job_queue(schema)
+
+
+def drop_platform_tables(schema: str, *, queue: bool = False) -> None:
+    """Take `create_platform_tables` back, in the same revision's downgrade."""
+    if queue:
+        drop_job_queue(schema)
+    for table in (*_WALLED_1, "inbox"):
+        op.execute(f"DROP TABLE {schema}.{table}")
 
 
 def job_queue(schema: str) -> None:
-    """Create the job queue's tables (for a service that has jobs), in a revision."""
+    """Create the job queue's tables, in a revision of a service that has got jobs since."""
     from common.jobs import install_statements  # noqa: PLC0415  (pgqueuer, only where it is used)
 
+    _run_script(install_statements(schema))
+
+
+def drop_job_queue(schema: str) -> None:
+    """Take `job_queue` back."""
+    from common.jobs import uninstall_statements  # noqa: PLC0415  (pgqueuer, as above)
+
+    _run_script(uninstall_statements(schema))
+
+
+def _run_script(script: str) -> None:
     connection: Any = op.get_bind().connection.dbapi_connection
-    script = install_statements(schema)
 
     async def execute(raw: Any) -> None:
         await raw.execute(script)  # a script of several statements cannot be a prepared one

@@ -2,16 +2,7 @@
 
 from sqlalchemy.orm import DeclarativeBase
 
-from common.db import (
-    COLUMN_TYPES,
-    AuditColumns,
-    DeadLetterColumns,
-    IdempotencyColumns,
-    InboxColumns,
-    JobColumns,
-    OutboxColumns,
-    service_metadata,
-)
+from common.db import COLUMN_TYPES, platform_tables, service_metadata
 
 
 class Base(DeclarativeBase):
@@ -19,25 +10,4 @@ class Base(DeclarativeBase):
     type_annotation_map = COLUMN_TYPES
 
 
-class Outbox(OutboxColumns, Base):
-    pass
-
-
-class Inbox(InboxColumns, Base):
-    pass
-
-
-class DeadLetter(DeadLetterColumns, Base):
-    pass
-
-
-class AuditEvent(AuditColumns, Base):
-    pass
-
-
-class IdempotencyKey(IdempotencyColumns, Base):
-    pass
-
-
-class Job(JobColumns, Base):
-    pass
+Outbox, Inbox, DeadLetter, AuditEvent, IdempotencyKey, Job = platform_tables(Base)

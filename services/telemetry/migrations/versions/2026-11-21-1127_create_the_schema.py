@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from common.migrations import platform_policies, tenant_policy
+from common.migrations import create_platform_tables, drop_platform_tables, tenant_policy
 
 revision = "2655f62c1990"
 down_revision = None
@@ -17,6 +17,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply this revision."""
+    create_platform_tables("telemetry")
     op.create_table(
         "alert",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -50,31 +51,6 @@ def upgrade() -> None:
         unique=True,
         schema="telemetry",
         postgresql_where=sa.text("cleared_at IS NULL"),
-    )
-    op.create_table(
-        "audit_event",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("actor_id", sa.Uuid(), nullable=False),
-        sa.Column("actor_kind", sa.Text(), nullable=False),
-        sa.Column("actor_role", sa.Text(), nullable=False),
-        sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("object_type", sa.Text(), nullable=False),
-        sa.Column("object_id", sa.Text(), nullable=False),
-        sa.Column("detail", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("request_id", sa.Text(), nullable=False),
-        sa.Column("previous_hash", sa.Text(), nullable=False),
-        sa.Column("hash", sa.Text(), nullable=False),
-        sa.Column("organisation_id", sa.Uuid(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_event")),
-        schema="telemetry",
-    )
-    op.create_index(
-        "ix_audit_event_organisation_id",
-        "audit_event",
-        ["organisation_id", "id"],
-        unique=False,
-        schema="telemetry",
     )
     op.create_table(
         "command",
@@ -145,31 +121,6 @@ def upgrade() -> None:
         schema="telemetry",
     )
     op.create_table(
-        "dead_letter",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("consumer", sa.Text(), nullable=False),
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column("type", sa.Text(), nullable=False),
-        sa.Column("topic", sa.Text(), nullable=False),
-        sa.Column("partition", sa.Integer(), nullable=False),
-        sa.Column("position", sa.BigInteger(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("data", sa.Text(), nullable=True),
-        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column(
-            "died_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
-        ),
-        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("resolution", sa.Text(), nullable=True),
-        sa.Column("organisation_id", sa.Uuid(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letter")),
-        schema="telemetry",
-    )
-    op.create_table(
         "half_hour",
         sa.Column("miner_id", sa.Uuid(), nullable=False),
         sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
@@ -211,48 +162,6 @@ def upgrade() -> None:
         schema="telemetry",
     )
     op.create_table(
-        "idempotency_key",
-        sa.Column("organisation_id", sa.Uuid(), nullable=False),
-        sa.Column("route", sa.Text(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("body_sha256", sa.Text(), nullable=False),
-        sa.Column("status", sa.SmallInteger(), nullable=True),
-        sa.Column(
-            "body", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
-        ),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.PrimaryKeyConstraint("organisation_id", "route", "key", name=op.f("pk_idempotency_key")),
-        schema="telemetry",
-    )
-    op.create_index(
-        op.f("ix_idempotency_key_created_at"),
-        "idempotency_key",
-        ["created_at"],
-        unique=False,
-        schema="telemetry",
-    )
-    op.create_table(
-        "inbox",
-        sa.Column("consumer", sa.Text(), nullable=False),
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column(
-            "processed_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.PrimaryKeyConstraint("consumer", "event_id", name=op.f("pk_inbox")),
-        schema="telemetry",
-    )
-    op.create_index(
-        op.f("ix_inbox_processed_at"), "inbox", ["processed_at"], unique=False, schema="telemetry"
-    )
-    op.create_table(
         "incident",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("site_id", sa.Uuid(), nullable=False),
@@ -278,33 +187,6 @@ def upgrade() -> None:
         ["site_id", "starts_at"],
         unique=False,
         schema="telemetry",
-    )
-    op.create_table(
-        "job",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("percent", sa.SmallInteger(), nullable=False),
-        sa.Column("step", sa.Text(), nullable=False),
-        sa.Column("arguments", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("cursor", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("result", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("starts", sa.SmallInteger(), nullable=False),
-        sa.Column("created_by", sa.Uuid(), nullable=False),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("organisation_id", sa.Uuid(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
-        schema="telemetry",
-    )
-    op.create_index(
-        "ix_job_organisation_id", "job", ["organisation_id", "id"], unique=False, schema="telemetry"
     )
     op.create_table(
         "miner",
@@ -420,42 +302,6 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_miner_state_updated_at", "miner_state", ["updated_at"], unique=False, schema="telemetry"
-    )
-    op.create_table(
-        "outbox",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column("type", sa.Text(), nullable=False),
-        sa.Column("topic", sa.Text(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column(
-            "data", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
-        ),
-        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("attempts", sa.SmallInteger(), server_default="0", nullable=False),
-        sa.Column("last_error", sa.Text(), nullable=True),
-        sa.Column("organisation_id", sa.Uuid(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
-        sa.UniqueConstraint("event_id", name=op.f("uq_outbox_event_id")),
-        schema="telemetry",
-    )
-    op.create_index(
-        "ix_outbox_organisation_id",
-        "outbox",
-        ["organisation_id", "id"],
-        unique=False,
-        schema="telemetry",
-    )
-    op.create_index(
-        "ix_outbox_pending",
-        "outbox",
-        ["id"],
-        unique=False,
-        schema="telemetry",
-        postgresql_where=sa.text("published_at IS NULL"),
     )
     op.create_table(
         "parked_row",
@@ -629,7 +475,6 @@ def _secure() -> None:
 
 
 def _wall_off() -> None:
-    platform_policies("telemetry")
     for table in ("site", "half_hour_close", "incident"):
         tenant_policy("telemetry", table)
     tenant_policy("telemetry", "miner_model", shared=True)
@@ -733,14 +578,6 @@ def downgrade() -> None:
     op.drop_table("rollup_1h", schema="telemetry")
     op.drop_table("partition_owner", schema="telemetry")
     op.drop_table("parked_row", schema="telemetry")
-    op.drop_index(
-        "ix_outbox_pending",
-        table_name="outbox",
-        schema="telemetry",
-        postgresql_where=sa.text("published_at IS NULL"),
-    )
-    op.drop_index("ix_outbox_organisation_id", table_name="outbox", schema="telemetry")
-    op.drop_table("outbox", schema="telemetry")
     op.drop_index("ix_miner_state_updated_at", table_name="miner_state", schema="telemetry")
     op.drop_table("miner_state", schema="telemetry")
     op.drop_index("ix_miner_model_organisation_id", table_name="miner_model", schema="telemetry")
@@ -749,24 +586,15 @@ def downgrade() -> None:
     op.drop_index("ix_miner_partition", table_name="miner", schema="telemetry")
     op.drop_index("ix_miner_organisation_id", table_name="miner", schema="telemetry")
     op.drop_table("miner", schema="telemetry")
-    op.drop_index("ix_job_organisation_id", table_name="job", schema="telemetry")
-    op.drop_table("job", schema="telemetry")
     op.drop_index("ix_incident_site_id", table_name="incident", schema="telemetry")
     op.drop_index("ix_incident_organisation_id", table_name="incident", schema="telemetry")
     op.drop_table("incident", schema="telemetry")
-    op.drop_index(op.f("ix_inbox_processed_at"), table_name="inbox", schema="telemetry")
-    op.drop_table("inbox", schema="telemetry")
-    op.drop_index(
-        op.f("ix_idempotency_key_created_at"), table_name="idempotency_key", schema="telemetry"
-    )
-    op.drop_table("idempotency_key", schema="telemetry")
     op.drop_index(
         "ix_half_hour_close_organisation_id", table_name="half_hour_close", schema="telemetry"
     )
     op.drop_table("half_hour_close", schema="telemetry")
     op.drop_index("ix_half_hour_site_id", table_name="half_hour", schema="telemetry")
     op.drop_table("half_hour", schema="telemetry")
-    op.drop_table("dead_letter", schema="telemetry")
     op.drop_index(
         "ix_curtailment_interval_miner_id", table_name="curtailment_interval", schema="telemetry"
     )
@@ -780,8 +608,6 @@ def downgrade() -> None:
     )
     op.drop_index("ix_command_miner_id", table_name="command", schema="telemetry")
     op.drop_table("command", schema="telemetry")
-    op.drop_index("ix_audit_event_organisation_id", table_name="audit_event", schema="telemetry")
-    op.drop_table("audit_event", schema="telemetry")
     op.drop_index(
         "uq_alert_open",
         table_name="alert",
@@ -791,3 +617,4 @@ def downgrade() -> None:
     op.drop_index("ix_alert_site_id", table_name="alert", schema="telemetry")
     op.drop_index("ix_alert_organisation_id", table_name="alert", schema="telemetry")
     op.drop_table("alert", schema="telemetry")
+    drop_platform_tables("telemetry")

@@ -2,16 +2,7 @@
 
 from sqlalchemy.orm import DeclarativeBase
 
-from common.db import (
-    COLUMN_TYPES,
-    AuditColumns,
-    DeadLetterColumns,
-    IdempotencyColumns,
-    InboxColumns,
-    JobColumns,
-    OutboxColumns,
-    service_metadata,
-)
+from common.db import COLUMN_TYPES, platform_tables, service_metadata
 
 
 class Base(DeclarativeBase):
@@ -19,19 +10,4 @@ class Base(DeclarativeBase):
     type_annotation_map = COLUMN_TYPES
 
 
-class Outbox(OutboxColumns, Base): ...
-
-
-class Inbox(InboxColumns, Base): ...
-
-
-class DeadLetter(DeadLetterColumns, Base): ...
-
-
-class AuditEvent(AuditColumns, Base): ...
-
-
-class IdempotencyKey(IdempotencyColumns, Base): ...
-
-
-class Job(JobColumns, Base): ...
+Outbox, Inbox, DeadLetter, AuditEvent, IdempotencyKey, Job = platform_tables(Base)

@@ -1,9 +1,9 @@
 """The sample service's tables."""
 
 import sqlalchemy as sa
-from alembic import context, op
+from alembic import op
 
-from common.migrations import job_queue, platform_policies, tenant_policy
+from common.migrations import create_platform_tables, drop_platform_tables, tenant_policy
 
 revision = "sample1"
 down_revision = None
@@ -12,12 +12,23 @@ depends_on = None
 
 
 def upgrade() -> None:
-    context.config.attributes["metadata"].create_all(op.get_bind())
-    platform_policies("sample")
-    job_queue("sample")
+    create_platform_tables("sample", queue=True)
+    op.create_table(
+        "thing",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("client_id", sa.Uuid(), nullable=True),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("price_usd", sa.Numeric(20, 8), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("organisation_id", sa.Uuid(), nullable=False),
+        sa.CheckConstraint("length(name) > 0", name=op.f("ck_thing_named")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_thing")),
+        sa.UniqueConstraint("name", name=op.f("uq_thing_name")),
+        schema="sample",
+    )
     tenant_policy("sample", "thing", client=True)
-    op.execute(sa.text("ALTER TABLE sample.thing ADD CHECK (length(name) > 0)"))
 
 
 def downgrade() -> None:
-    context.config.attributes["metadata"].drop_all(op.get_bind())
+    op.drop_table("thing", schema="sample")
+    drop_platform_tables("sample", queue=True)
