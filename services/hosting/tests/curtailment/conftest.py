@@ -17,9 +17,9 @@ from common.http import ServiceClient
 from common.ids import new_id
 from common.runtime import Runtime
 from common.testing import TenantSessions
-from hosting.curtailment.parties import Parties, use
 from hosting.curtailment.settings import curtailment_settings
 from hosting.miners.models import Miner
+from hosting.parties import Parties, use
 from hosting.sites.models import Site
 
 KEY = "test-internal-key-of-32-characters-or-more"

@@ -16,7 +16,7 @@ from common.runtime import Runtime
 from common.testing import ClientFor, TenantSessions
 from hosting.curtailment import scheduler
 from hosting.curtailment.models import CurtailmentPlan, CurtailmentTarget
-from hosting.curtailment.parties import parties_of, use
+from hosting.parties import parties_of, use
 from hosting.settings import Settings
 
 URL = "/api/hosting/curtailment"

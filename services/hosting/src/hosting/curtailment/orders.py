@@ -37,6 +37,8 @@ from hosting.db import Outbox
 from hosting.domain.curtailment import in_batches
 from hosting.domain.curtailment_choice import Candidate
 
+DeviceOrder = Literal["sleep", "wake"]
+CommandColumn = Literal["stop_command_id", "restore_command_id"]
 _REASONS = {"sleep": "curtailment", "wake": "recovery"}
 
 
@@ -106,55 +108,39 @@ def _inserted(
     )
 
 
-async def order_stop(
+async def order(
     session: AsyncSession,
     plan: CurtailmentPlan,
+    action: DeviceOrder,
     miner_ids: Sequence[UUID],
     *,
     at: datetime,
 ) -> None:
-    """Order the plan's machines to sleep: their rows and the events that say so."""
+    """Order the plan's machines to sleep or back to work: their rows, and the events saying so."""
     command_ids = _commands(miner_ids)
-    await _set_orders(
-        session,
-        plan.id,
-        command_ids,
-        "stop_command_id",
-        {
-            "state": "dispatching",
-            "may_be_down": True,
-            "stop_attempts": CurtailmentTarget.stop_attempts + 1,
-            "ordered_at": at,
-            "accepted_at": None,
-            "reason": None,
-        },
-    )
-    _publish_orders(session, plan, "sleep", command_ids, at + stop_patience())
+    column, values = (_stopped if action == "sleep" else _woken)(at)
+    await _set_orders(session, plan.id, command_ids, column, {"reason": None, **values})
+    patience = stop_patience() if action == "sleep" else wake_patience()
+    _publish_orders(session, plan, action, command_ids, at + patience)
 
 
-async def order_wake(
-    session: AsyncSession,
-    plan: CurtailmentPlan,
-    miner_ids: Sequence[UUID],
-    *,
-    at: datetime,
-) -> None:
-    """Order the plan's machines back to work."""
-    command_ids = _commands(miner_ids)
-    await _set_orders(
-        session,
-        plan.id,
-        command_ids,
-        "restore_command_id",
-        {
-            "state": "dispatching",
-            "desired_state": "active",
-            "restore_attempts": CurtailmentTarget.restore_attempts + 1,
-            "restore_ordered_at": at,
-            "reason": None,
-        },
-    )
-    _publish_orders(session, plan, "wake", command_ids, at + wake_patience())
+def _stopped(at: datetime) -> tuple[CommandColumn, dict[str, Any]]:
+    return "stop_command_id", {
+        "state": "dispatching",
+        "may_be_down": True,
+        "stop_attempts": CurtailmentTarget.stop_attempts + 1,
+        "ordered_at": at,
+        "accepted_at": None,
+    }
+
+
+def _woken(at: datetime) -> tuple[CommandColumn, dict[str, Any]]:
+    return "restore_command_id", {
+        "state": "dispatching",
+        "desired_state": "active",
+        "restore_attempts": CurtailmentTarget.restore_attempts + 1,
+        "restore_ordered_at": at,
+    }
 
 
 def publish_change(session: AsyncSession, plan: CurtailmentPlan, at: datetime) -> None:
@@ -203,7 +189,7 @@ async def _set_orders(
     session: AsyncSession,
     plan_id: UUID,
     command_ids: Mapping[UUID, UUID],
-    column: Literal["stop_command_id", "restore_command_id"],
+    column: CommandColumn,
     values: dict[str, Any],
 ) -> None:
     orders = (
@@ -227,7 +213,7 @@ async def _set_orders(
 def _publish_orders(
     session: AsyncSession,
     plan: CurtailmentPlan,
-    action: Literal["sleep", "wake"],
+    action: DeviceOrder,
     command_ids: Mapping[UUID, UUID],
     deadline_at: datetime,
 ) -> None:

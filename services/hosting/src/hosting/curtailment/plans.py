@@ -14,8 +14,7 @@ from common.clock import now
 from common.errors import Conflict, Forbidden, NotFound
 from hosting.curtailment import recovery
 from hosting.curtailment.models import CurtailmentPlan, CurtailmentPolicy, CurtailmentTarget
-from hosting.curtailment.orders import order_stop, publish_change, take
-from hosting.curtailment.parties import Parties, on_behalf_of
+from hosting.curtailment.orders import order, publish_change, take
 from hosting.curtailment.policies import policy_of
 from hosting.curtailment.schemas import CurtailmentRequest, CurtailmentTrigger
 from hosting.curtailment.selection import (
@@ -28,6 +27,7 @@ from hosting.curtailment.selection import (
 from hosting.db import AuditEvent
 from hosting.domain.curtailment import PlanAction, PlanStatus, UndeclaredTransition, acted, moved
 from hosting.miners.models import Miner
+from hosting.parties import Parties, on_behalf_of
 
 
 class NoSuchPlan(NotFound):
@@ -225,7 +225,7 @@ async def _start_reserved(session: AsyncSession, plan: CurtailmentPlan, *, at: d
     await _drop(session, plan.id, gone)
     _started(plan, len(running), at)
     if running:
-        await order_stop(session, plan, running, at=at)
+        await order(session, plan, "sleep", running, at=at)
     else:
         plan.status = moved(plan.status, "failed")
     publish_change(session, plan, at)

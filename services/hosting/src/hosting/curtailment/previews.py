@@ -3,7 +3,6 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.auth import Principal
-from hosting.curtailment.parties import Parties, on_behalf_of
 from hosting.curtailment.plans import wish_of
 from hosting.curtailment.schemas import (
     CurtailmentPreview,
@@ -14,6 +13,7 @@ from hosting.curtailment.schemas import (
 )
 from hosting.curtailment.selection import Selection, Wish, best_of, select_machines, survey
 from hosting.domain.curtailment import watts_to_megawatts
+from hosting.parties import Parties, on_behalf_of
 
 _LOST_BTC = UnknownFigure(
     value=None, reason="The network difficulty and the block subsidy are not known to hosting yet."

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from hosting.curtailment.machines import show
 from hosting.curtailment.models import CurtailmentPlan, CurtailmentTarget
-from hosting.curtailment.orders import order_wake, publish_change, wake_patience
+from hosting.curtailment.orders import order, publish_change, wake_patience
 from hosting.curtailment.settings import curtailment_settings
 from hosting.domain.curtailment import RestorePace, moved
 from hosting.domain.curtailment_target import OUTSTANDING, SETTLED
@@ -52,7 +52,7 @@ async def step(session: AsyncSession, plan: CurtailmentPlan, at: datetime) -> No
     ).all()
     plan.next_restore_at = pace.next_at(at)
     if waiting:
-        await order_wake(session, plan, sorted(waiting), at=at)
+        await order(session, plan, "wake", sorted(waiting), at=at)
     else:
         await complete_if_done(session, plan, at)
 

@@ -18,7 +18,6 @@ from hosting.auth import (
 )
 from hosting.curtailment import listing, plans, policies, previews
 from hosting.curtailment.machines import NoSuchSite
-from hosting.curtailment.parties import PartiesDep
 from hosting.curtailment.plans import (
     ApproverIsCreator,
     NoSuchPlan,
@@ -36,6 +35,7 @@ from hosting.curtailment.schemas import (
 from hosting.curtailment.selection import MinersInAnotherPlan, TargetOutOfReach
 from hosting.domain.curtailment import PlanStatus
 from hosting.intelligence import RecommendationUnusable
+from hosting.parties import PartiesDep
 from hosting.telemetry import FleetUnknown
 
 router = APIRouter(prefix="/api/hosting/curtailment", tags=["curtailment"])

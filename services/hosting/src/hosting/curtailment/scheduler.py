@@ -24,10 +24,10 @@ from common.runtime import Runtime
 from common.trace import correlation_id
 from hosting.curtailment import plans, recovery, watch
 from hosting.curtailment.models import CurtailmentPlan
-from hosting.curtailment.parties import Parties, itself, parties_of
 from hosting.curtailment.selection import Wish, best_of, survey
 from hosting.curtailment.settings import curtailment_settings
 from hosting.domain.curtailment import Chore, Standing, chore
+from hosting.parties import Parties, itself, parties_of
 
 log = get_logger()
 _TRY_TO_LEAD = text("SELECT pg_try_advisory_lock(7201401)")

@@ -19,12 +19,12 @@ from common.errors import Conflict, Invalid
 from common.http import Refused
 from hosting.curtailment.machines import SiteMachine, machines_of, require_site
 from hosting.curtailment.models import CurtailmentTarget, holds_its_miner
-from hosting.curtailment.parties import Parties
 from hosting.curtailment.settings import curtailment_settings
 from hosting.domain.curtailment import megawatts_to_watts, watts_to_megawatts
 from hosting.domain.curtailment_choice import Candidate, Machine, Screening, screen
 from hosting.intelligence import Recommendation, RecommendationUnusable, recommend
 from hosting.miners.models import Miner
+from hosting.parties import Parties
 from hosting.telemetry import Reading, fleet
 
 

@@ -12,9 +12,9 @@ from common.auth import Principal
 from common.errors import Problem
 from hosting.curtailment import progress
 from hosting.curtailment.models import CurtailmentPlan, CurtailmentTarget
-from hosting.curtailment.orders import order_stop, stop_patience
-from hosting.curtailment.parties import Parties
+from hosting.curtailment.orders import order, stop_patience
 from hosting.curtailment.settings import curtailment_settings
+from hosting.parties import Parties
 from hosting.telemetry import fleet
 
 log = get_logger()
@@ -50,7 +50,7 @@ async def look_over(
             .values(state="drifted")
         )
         log.warning("curtailment.drifted", plan_id=str(plan.id), machines=len(drifted))
-        await order_stop(session, plan, drifted, at=at)
+        await order(session, plan, "sleep", drifted, at=at)
     given_up = await _give_up_unanswered(session, plan.id, at)
     if drifted or given_up:
         await progress.judge(session, plan, at)

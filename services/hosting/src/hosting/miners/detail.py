@@ -17,6 +17,8 @@ from hosting.sites.models import Rack, Site
 
 log = get_logger()
 _RECENT = 20
+_PATIENCE_S = 3
+"""A person waits for the page; without the reading it is still worth having."""
 
 
 async def detail(
@@ -59,7 +61,8 @@ async def _latest(
     if "telemetry:read" not in principal.scopes:
         return None, "Reading telemetry needs the permission telemetry:read."
     try:
-        return await telemetry.get(principal, f"/api/telemetry/miners/{miner_id}"), None
+        path = f"/api/telemetry/miners/{miner_id}"
+        return await telemetry.get(principal, path, timeout=_PATIENCE_S), None
     except Problem as problem:
         return None, problem.detail or "The telemetry service has no reading."
     except ValueError as error:  # an answer that is no JSON
