@@ -180,7 +180,7 @@ async def test_unlisted_paths(world: Any, host: bytes, path: bytes) -> None:
     assert status == (400 if path == b"/.env" else 404)
 
 
-@pytest.mark.parametrize("method", [b"TRACE", b"CONNECT", b"FOO", b"OPTIONS", b"HEAD", b"PURGE"])
+@pytest.mark.parametrize("method", [b"TRACE", b"CONNECT", b"FOO", b"PURGE"])
 async def test_other_methods(world: Any, host: bytes, method: bytes) -> None:
     path = host if method == b"CONNECT" else PATH
     answer = await world.speak(_request(host, method=method, path=path))
@@ -191,9 +191,131 @@ async def test_other_methods(world: Any, host: bytes, method: bytes) -> None:
 async def test_the_method_of_a_route(world: Any, host: bytes) -> None:
     answer = await world.speak(_request(host, method=b"DELETE", path=b"/api/me"))
     assert _status(answer) == 405
-    assert b"allow: GET\r\n" in answer
+    assert b"allow: GET, HEAD, OPTIONS\r\n" in answer
     override = _request(host, b"X-HTTP-Method-Override: DELETE", path=b"/api/me")
     assert _status(await world.speak(override)) == 401
+
+
+def _parts(answer: bytes) -> tuple[set[bytes], bytes]:
+    """Return the header fields less those that tell of the moment, and the body."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    moving = (b"date:", b"x-request-id:", b"ratelimit:")
+    return {line for line in head.lower().split(b"\r\n") if not line.startswith(moving)}, body
+
+
+@pytest.mark.parametrize(
+    ("path", "with_token"),
+    [
+        (PATH, False),
+        (b"/", False),
+        (b"/api/openapi.json", False),
+        (b"/problems/not-found", False),
+        (b"/api/me", False),
+        (b"/api/me", True),
+        (b"/api/organisations", True),
+        (b"/hosting/miner/m1/detail", True),
+        (b"/nothing", False),
+    ],
+)
+async def test_head_is_get_without_the_body(
+    world: Any, host: bytes, operator: Any, path: bytes, *, with_token: bool
+) -> None:
+    bearer = operator.headers["Owner"]["Authorization"].encode()
+    lines = [b"Authorization: " + bearer] if with_token else []
+    get, _ = _parts(await world.speak(_request(host, *lines, path=path)))
+    answer = await world.speak(_request(host, *lines, path=path, method=b"HEAD"))
+    head, body = _parts(answer)
+    assert body == b""
+    if path.startswith(b"/hosting") or path == PATH:  # the echo's answer holds the request's id
+        get = {line for line in get if not line.startswith(b"content-length")}
+        head = {line for line in head if not line.startswith(b"content-length")}
+    assert head == get
+    if b"401" not in answer[:20] and world.echo.seen and path == PATH:
+        assert world.echo.seen[-1]["method"] == "GET"
+
+
+async def test_head_of_a_long_answer_waits_for_nothing(
+    world: Any, host: bytes, operator: Any
+) -> None:
+    bearer = b"Authorization: " + operator.headers["Host"]["Authorization"].encode()
+    for path in (b"/api/hosting/big", b"/api/telemetry/stream"):
+        async with asyncio.timeout(1.5):
+            answer = await world.speak(_request(host, bearer, path=path, method=b"HEAD"))
+        assert _status(answer) == 200
+        assert answer.endswith(b"\r\n\r\n")
+
+
+async def test_head_of_a_route_without_get(world: Any, host: bytes) -> None:
+    answer = await world.speak(_request(host, method=b"HEAD", path=b"/api/auth/token"))
+    assert _status(answer) == 405
+    assert b"allow: OPTIONS, POST\r\n" in answer
+    assert answer.endswith(b"\r\n\r\n")
+
+
+async def test_a_refused_head_has_no_body_either(world: Any, host: bytes) -> None:
+    answer = await world.speak(
+        b"HEAD ftp://other/ HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n"
+    )
+    assert _status(answer) == 400
+    assert answer.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [
+        (b"/", b"GET, HEAD, OPTIONS"),
+        (b"/api/auth/token", b"OPTIONS, POST"),
+        (b"/api/api-keys", b"GET, HEAD, OPTIONS, POST"),
+        (b"/api/api-keys/1", b"DELETE, OPTIONS"),
+        (b"/api/hosting/sites", b"GET, HEAD, OPTIONS, POST"),
+        (b"/api/hosting/sites/1", b"DELETE, GET, HEAD, OPTIONS, PATCH"),
+        (b"/hosting/miner/1/start", b"OPTIONS, POST"),
+    ],
+)
+async def test_options_says_what_is_served(
+    world: Any, host: bytes, path: bytes, allow: bytes
+) -> None:
+    foreign = (b"Origin: https://elsewhere.example", b"Access-Control-Request-Method: POST")
+    answer = await world.speak(_request(host, *foreign, method=b"OPTIONS", path=path))
+    head, body = _parts(answer)
+    assert _status(answer) == 204
+    assert b"allow: " + allow.lower() in head
+    assert body == b""
+    assert b"access-control" not in answer.lower()
+    assert b"content-length" not in answer.lower()
+    assert b"transfer-encoding" not in answer.lower()
+
+
+async def test_options_is_judged_like_any_request(world: Any, host: bytes) -> None:
+    for path, status in ((b"/nothing", 404), (b"/api/../x", 400), (b"/api//x", 400)):
+        answer = await world.speak(_request(host, method=b"OPTIONS", path=path))
+        assert _status(answer) == status
+    body = _request(host, b"Content-Length: 2", TYPE, method=b"OPTIONS") + b"{}"
+    assert _status(await world.speak(body)) == 400
+
+
+async def test_listed_origins_may_read_answers(
+    world: Any, host: bytes, operator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, other = b"https://app.example", b"https://app.example.evil.example"
+    monkeypatch.setattr(world.front._options, "origins", frozenset({ours}))
+    asked = b"Access-Control-Request-Method: PATCH"
+    path = b"/api/hosting/sites/1"
+    preflight = _request(host, b"Origin: " + ours, asked, method=b"OPTIONS", path=path)
+    head, _ = _parts(await world.speak(preflight))
+    assert b"access-control-allow-origin: " + ours in head
+    assert b"access-control-allow-methods: delete, get, head, options, patch" in head
+    assert b"vary: origin" in head
+    bearer = b"Authorization: " + operator.headers["Owner"]["Authorization"].encode()
+    for where in (PATH, b"/api/me", b"/api/openapi.json", b"/nothing"):
+        head, _ = _parts(await world.speak(_request(host, bearer, b"Origin: " + ours, path=where)))
+        assert b"access-control-allow-origin: " + ours in head
+    for foreign in (other, b"null", b"https://app.example, https://x.example"):
+        request = _request(host, b"Origin: " + foreign, asked, method=b"OPTIONS", path=path)
+        answer = (await world.speak(request)).lower()
+        assert b"access-control" not in answer
+        assert b"vary: origin" in answer
+    assert b"access-control-allow-credentials" not in (await world.speak(preflight)).lower()
 
 
 async def test_too_large_heads(world: Any, host: bytes) -> None:

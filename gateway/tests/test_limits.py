@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from common.errors import TooManyRequests
 from common.ids import new_id
 from gateway import gcra
-from gateway.front.limits import Limits
+from gateway.front.limits import Limits, Quota
 from gateway.gcra import LocalGcra, Policy, RedisAway
 
 SLOW = Policy(rate_per_s=0.01, burst=40)
@@ -56,7 +56,7 @@ async def test_many_at_once_share_one_question(runtime: Any) -> None:
     results = await asyncio.gather(
         *(limits.admit(name, SLOW) for _ in range(100)), return_exceptions=True
     )
-    assert sum(result is None for result in results) == SLOW.burst
+    assert sum(isinstance(result, int) for result in results) == SLOW.burst
     await limits.close()
 
 
@@ -132,9 +132,42 @@ def test_the_local_rule_follows_the_clock() -> None:
 async def test_over_http_a_limit_is_a_problem(
     world: Any, operator: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world.front, "_user", Policy(rate_per_s=0.01, burst=3))
+    policy = Policy(rate_per_s=0.01, burst=3)
+    monkeypatch.setattr(world.front, "_user", Quota("user", policy))
     headers = operator.headers["Client"]
     answers = [await world.client.get("/api/hosting/echo", headers=headers) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
     assert answers[-1].json()["code"] == "too_many_requests"
     assert int(answers[-1].headers["retry-after"]) >= 1
+    # The fields of IETF draft 11: what is left, and when all of it is back.
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"user";q=3;w=300'}
+    told = [answer.headers["ratelimit"] for answer in answers]
+    assert told == [f'"user";r={left};t={(3 - left) * 100}' for left in (2, 1, 0, 0, 0)]
+
+
+async def test_every_limited_answer_tells_what_is_left(world: Any, operator: Any) -> None:
+    for path in ("/", "/api/openapi.json", "/api/calculator/miner-models", "/problems/x"):
+        answer = await world.client.get(path)
+        assert answer.headers["ratelimit-policy"].startswith('"address";q=10000;w=1')
+    missing = await world.client.get("/api/organisations/x", headers=operator.headers["Owner"])
+    assert missing.status_code == 422
+    assert missing.headers["ratelimit"].startswith('"user";r=')
+    # Before the caller is known nothing is counted.
+    assert "ratelimit" not in (await world.client.get("/api/me")).headers
+
+
+async def test_what_is_left_counts_the_other_leases(runtime: Any) -> None:
+    name = str(new_id())
+    limits = Limits(runtime.redis, replicas=1)
+    left = [await limits.admit(name, SLOW) for _ in range(SLOW.burst)]
+    assert left[0] == SLOW.burst - 1
+    assert left[-1] == 0
+    assert left == sorted(left, reverse=True)
+    await limits.close()
+
+
+async def test_what_is_left_without_redis(frozen_redis: Any) -> None:
+    limits = Limits(frozen_redis, replicas=2)
+    assert await limits.admit("x", SLOW) == SLOW.burst // 2 - 1
+    await limits.close()
+    await frozen_redis.aclose()

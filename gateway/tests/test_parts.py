@@ -142,6 +142,11 @@ def _settings(world: Any, **changes: Any) -> Settings:
         {"upstream_keys": {}},
         {"upstream_keys": {"hosting": "short"}},
         {"access_token_s": 3600},
+        {"cors_origins": ("*",)},
+        {"cors_origins": ("null",)},
+        {"cors_origins": ("http://hashyard.example",)},
+        {"cors_origins": ("https://hashyard.example/",)},
+        {"cors_origins": ("https://me@hashyard.example",)},
     ],
 )
 async def test_unsafe_settings_are_refused(world: Any, changes: dict[str, Any]) -> None:

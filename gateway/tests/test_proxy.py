@@ -392,7 +392,7 @@ async def test_a_fault_of_ours_is_a_problem_too(
         msg = "a bug"
         raise RuntimeError(msg)
 
-    monkeypatch.setattr(world.front._limits, "allows", broken)
+    monkeypatch.setattr(world.front._limits, "spend", broken)
     answer = await world.client.get("/api/hosting/echo", headers=operator.headers["Host"])
     assert answer.status_code == 500
     assert answer.json()["code"] == "server_fault"

@@ -20,11 +20,11 @@ local free = tonumber(redis.call('GET', KEYS[1]) or now)
 if free < now then free = now end
 local grant = math.min(want, math.floor((burst * interval - (free - now)) / interval))
 if grant <= 0 then
-    return {0, free + interval - burst * interval - now}
+    return {0, free + interval - burst * interval - now, 0}
 end
 free = free + grant * interval
 redis.call('SET', KEYS[1], string.format('%.0f', free), 'PX', math.ceil((free - now) / 1000) + 1000)
-return {grant, 0}
+return {grant, 0, math.floor((burst * interval - (free - now)) / interval)}
 """
 _GIVE_BACK = """
 local free = tonumber(redis.call('GET', KEYS[1]) or 0)
@@ -56,6 +56,8 @@ class Grant:
 
     count: int
     retry_after_s: float
+    left: int
+    """How many more could have passed."""
 
 
 class RedisAway(Exception):
@@ -69,8 +71,8 @@ async def take(redis: Redis, name: str, policy: Policy, want: int) -> Grant:
         RedisAway: nothing was decided.
     """
     arguments = (policy.interval_us, policy.burst, want)
-    count, wait_us = await _run(redis, _SCRIPT, name, *arguments)
-    return Grant(int(count), int(wait_us) / 1_000_000)
+    count, wait_us, left = await _run(redis, _SCRIPT, name, *arguments)
+    return Grant(int(count), int(wait_us) / 1_000_000, int(left))
 
 
 async def give_back(redis: Redis, name: str, policy: Policy) -> None:
@@ -104,6 +106,6 @@ class LocalGcra:
         free = max(now, self._free.get(name, now))
         wait = free + interval - tolerance - now
         if wait > 0:
-            return Grant(0, wait)
+            return Grant(0, wait, 0)
         self._free[name] = free + interval
-        return Grant(1, 0.0)
+        return Grant(1, 0.0, int((now + tolerance - self._free[name]) / interval))

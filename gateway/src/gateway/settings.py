@@ -28,6 +28,9 @@ class Settings(ServiceSettings):
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Peers whose X-Forwarded-For is believed; nobody by default."""
 
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose scripts may read answers, with a bearer token, never a cookie."""
+
     upstreams: dict[str, str]
     """Address of each service, by name."""
     upstream_keys: dict[str, SecretStr]
@@ -92,6 +95,20 @@ class Settings(ServiceSettings):
             msg = "GATEWAY_PUBLIC_URL: plain http is accepted for loopback addresses only"
             raise ValueError(msg)
         return value.rstrip("/")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            parts = urlsplit(origin)
+            local = _is_loopback(parts.hostname or "")
+            if origin != f"{parts.scheme}://{parts.netloc}" or not parts.hostname or "@" in origin:
+                msg = f"GATEWAY_CORS_ORIGINS: {origin} is no origin such as https://app.example"
+                raise ValueError(msg)
+            if parts.scheme != "https" and not (parts.scheme == "http" and local):
+                msg = f"GATEWAY_CORS_ORIGINS: {origin} must be https (http for loopback only)"
+                raise ValueError(msg)
+        return value
 
     @model_validator(mode="after")
     def _every_upstream_has_a_key(self) -> Self:

@@ -30,12 +30,12 @@ async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes) 
 
 
 async def send_problem(
-    send: Send, problem: Problem, request_id: str, common: RawHeaders, *, close: bool
+    send: Send, problem: Problem, request_id: str, headers: RawHeaders, *, close: bool
 ) -> None:
     """Send a problem document; `close` ends the connection, as its body was not read."""
     body: dict[str, Any] = problem.body(request_id)
-    headers: RawHeaders = [
-        *common,
+    headers = [
+        *headers,
         (b"content-security-policy", API_POLICY),
         (b"content-type", CONTENT_TYPE.encode()),
         (b"cache-control", b"no-store"),

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 from structlog import get_logger
 
-from common.errors import Forbidden, Problem, ServerFault
+from common.errors import Forbidden, Problem, ServerFault, TooManyRequests
 from common.runtime import Runtime
 from gateway.front.answers import API_POLICY, RawHeaders, security_headers, send_problem
 from gateway.front.body import ClientGone, read_body
@@ -18,13 +18,15 @@ from gateway.front.breaker import Breaker
 from gateway.front.credentials import Caller, Verifier
 from gateway.front.exchange import Exchange
 from gateway.front.guard import Head, read_head
-from gateway.front.limits import Limits
+from gateway.front.limits import Limits, Quota
 from gateway.front.metrics import observe
+from gateway.front.options import Options
 from gateway.front.pages import Pages
 from gateway.front.proxy import ClientLeft, Proxy, Target
 from gateway.front.table import ROUTES, Route, Table, check_media
 from gateway.front.upstream import HttpUpstream
 from gateway.gcra import Policy
+from gateway.openapi import merge, read_contracts
 from gateway.security import Security
 from gateway.settings import Settings
 
@@ -50,9 +52,13 @@ class Front:
         self._table = Table([route for route in routes if route.service in known], known)
         self._hosts = settings.hosts()
         self._common = security_headers(secure=settings.secure)
-        self._user = Policy(settings.user_rate_per_s, settings.user_burst)
-        self._anonymous = Policy(settings.anonymous_rate_per_s, settings.anonymous_burst)
-        self._pages = Pages(settings.public_url, settings.contracts)
+        self._user = Quota("user", Policy(settings.user_rate_per_s, settings.user_burst))
+        self._anonymous = Quota(
+            "address", Policy(settings.anonymous_rate_per_s, settings.anonymous_burst)
+        )
+        document = merge(read_contracts(settings.contracts))
+        self._pages = Pages(settings.public_url, document)
+        self._options = Options(self._table, document, settings.cors_origins)
         self._tasks: list[asyncio.Task[None]] = []
         self._verifier: Verifier
         self._limits: Limits
@@ -73,6 +79,11 @@ class Front:
         route_name = "unmatched"
         try:
             exchange.head = read_head(scope, self._hosts)
+            if self._options.origins:
+                self._options.let_in(exchange)
+            if exchange.head.method == "OPTIONS":
+                await self._options.answer(exchange, self._common)
+                return
             exchange.route = self._table.match(exchange.head)
             route_name = exchange.route.path
             await self._serve(exchange)
@@ -97,9 +108,11 @@ class Front:
         caller = self._verifier.at_hand(head) if route.access == "required" else None
         if caller is None:
             caller = await self._verifier.caller(head, route.access, address)
-        policy = self._anonymous if caller.principal.kind == "anonymous" else self._user
-        if not self._limits.allows(caller.limit_name, policy):
-            await self._limits.admit(caller.limit_name, policy)
+        quota = self._anonymous if caller.principal.kind == "anonymous" else self._user
+        left = self._limits.spend(caller.limit_name, quota.policy)
+        if left is None:
+            left = await self._admit(exchange, caller, quota)
+        exchange.extra += quota.fields(left)
         if route.scope is not None or route.only_api_keys:
             _check_route(route, caller)
         if route.service != "gateway":
@@ -109,11 +122,19 @@ class Front:
         else:
             await self._locally(exchange, caller, address)
 
+    async def _admit(self, exchange: Exchange, caller: Caller, quota: Quota) -> int:
+        try:
+            return await self._limits.admit(caller.limit_name, quota.policy)
+        except TooManyRequests:
+            exchange.extra += quota.fields(0)
+            raise
+
     async def _locally(self, exchange: Exchange, caller: Caller, address: str) -> None:
         """Hand the request to the identity application, with the caller we verified."""
         body = await self._whole_body(exchange)
         principal = replace(caller.principal, request_id=exchange.request_id)
         scope = dict(exchange.scope)
+        scope["method"] = exchange.head.method
         scope["client"] = (address, 0)
         scope["state"] = scope["state"] | {"principal": principal, "login": caller.login}
 
@@ -122,7 +143,8 @@ class Front:
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [*self._common, *_api(message["headers"], exchange.request_id)]
+                own = _api(message["headers"], exchange.request_id)
+                headers = [*self._common, *exchange.extra, *own]
                 message = {**message, "headers": headers}
             await exchange.send(message)
 
@@ -159,9 +181,8 @@ class Front:
             name in (b"content-length", b"transfer-encoding") and value != b"0"
             for name, value in exchange.scope["headers"]
         )
-        await send_problem(
-            exchange.send, problem, exchange.request_id, self._common, close=has_body
-        )
+        headers = [*self._common, *exchange.extra]
+        await send_problem(exchange.send, problem, exchange.request_id, headers, close=has_body)
 
     def _address(self, scope: Scope, head: Head) -> str:
         """Return the client's address: the peer, unless the peer is a proxy of ours."""

@@ -3,6 +3,7 @@
 from starlette.types import Message, Receive, Scope, Send
 
 from common.ids import new_id
+from gateway.front.answers import RawHeaders
 from gateway.front.guard import Head
 from gateway.front.table import Route
 
@@ -11,7 +12,8 @@ class Exchange:
     """A request, its way back to the client, and what is known of it so far."""
 
     __slots__ = (
-        "_send", "counted", "head", "receive", "request_id", "route", "scope", "started", "status",
+        "_send", "counted", "extra", "head", "receive", "request_id", "route", "scope", "started",
+        "status",
     )  # fmt: skip
 
     head: Head
@@ -22,6 +24,8 @@ class Exchange:
         self.receive = receive
         self._send = send
         self.request_id = str(new_id())
+        self.extra: RawHeaders = []
+        """Headers that this answer carries beside those of every answer."""
         self.started = False
         self.counted = False
         """Whether the identity application counts this request in its metrics."""

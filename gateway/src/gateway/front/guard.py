@@ -21,7 +21,10 @@ MAX_URL_BYTES = 8_192
 MAX_HEADERS = 64
 MAX_HEADER_BYTES = 16_384
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+UNDERSTOOD = METHODS | {"HEAD", "OPTIONS"}
+"""What a route need not list: HEAD goes with GET, OPTIONS with anything."""
 
+_BODILESS = frozenset({"GET", "OPTIONS"})
 _SINGLE = frozenset(
     {
         b"host",
@@ -56,10 +59,15 @@ _SERVED = (
 class Head:
     """The head of a request, read once."""
 
-    __slots__ = ("chunked", "content_length", "fields", "host", "method", "path", "query")
+    __slots__ = (
+        "chunked", "content_length", "fields", "host", "method", "only_head", "path", "query",
+    )  # fmt: skip
 
     def __init__(self, scope: Any, fields: dict[bytes, bytes]) -> None:
-        self.method: str = scope["method"]
+        method: str = scope["method"]
+        self.only_head = method == "HEAD"
+        """The client wants no body. For all else this is a GET, to the services too."""
+        self.method = "GET" if self.only_head else method
         self.path: bytes = scope["raw_path"]
         self.query: bytes = scope["query_string"]
         self.fields = fields
@@ -179,8 +187,8 @@ def _check_framing(fields: dict[bytes, bytes], http_version: str) -> None:
 
 
 def _check_body(head: Head) -> None:
-    if head.method == "GET":
-        raise BadRequest("GET takes no body.")
+    if head.method in _BODILESS:
+        raise BadRequest("GET, HEAD and OPTIONS take no body.")
     if head.fields.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMedia("Send the body uncompressed.")
 

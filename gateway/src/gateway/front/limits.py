@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from math import ceil
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from common.errors import TooManyRequests
 from gateway import gcra
+from gateway.front.answers import RawHeaders
 from gateway.front.metrics import rate_limited
 from gateway.gcra import LocalGcra, Policy
 
@@ -18,11 +20,35 @@ _PROBE_S = 1.0
 _MAX_LEASES = 20_000
 
 
+class Quota:
+    """A policy as answers tell of it: the fields RateLimit-Policy and RateLimit (IETF draft 11).
+
+    What is left of it is a floor: an allowance grows with time, and a lease is not asked again.
+    """
+
+    __slots__ = ("_burst", "_form", "_per_s", "_policy_field", "policy")
+
+    def __init__(self, name: str, policy: Policy) -> None:
+        self.policy = policy
+        self._burst, self._per_s = policy.burst, policy.rate_per_s
+        window_s = ceil(policy.burst / policy.rate_per_s)
+        told = f'"{name}";q={policy.burst};w={window_s}'
+        self._policy_field = (b"ratelimit-policy", told.encode())
+        self._form = f'"{name}";r='.encode() + b"%d;t=%d"
+
+    def fields(self, left: int) -> RawHeaders:
+        """Return the headers of an answer after which `left` requests remain at once."""
+        full_in_s = ceil((self._burst - left) / self._per_s)
+        return [self._policy_field, (b"ratelimit", self._form % (left, full_in_s))]
+
+
 class _Lease:
-    __slots__ = ("ends", "left", "refill", "retry_at")
+    __slots__ = ("beyond", "ends", "left", "refill", "retry_at")
 
     def __init__(self) -> None:
         self.left = 0
+        self.beyond = 0
+        """What Redis had left for further leases."""
         self.ends = 0.0
         self.retry_at = 0.0
         self.refill: asyncio.Task[None] | None = None
@@ -39,26 +65,25 @@ class Limits:
         self._away = False
         self._probe: asyncio.Task[None] | None = None
 
-    def allows(self, name: str, policy: Policy) -> bool:
-        """Spend one request of the lease at hand, if there is one."""
+    def spend(self, name: str, policy: Policy) -> int | None:
+        """Spend one request of the lease at hand and return how many remain, if there is one."""
         lease = self._leases.get(name)
         if lease is None or lease.left <= 0 or lease.ends < time.monotonic():
-            return False
+            return None
         lease.left -= 1
         if lease.left <= _size(policy) // 4 and lease.refill is None and not self._away:
             lease.refill = asyncio.create_task(self._refill(name, policy, lease))
-        return True
+        return lease.left + lease.beyond
 
-    async def admit(self, name: str, policy: Policy) -> None:
-        """Spend one request, waiting for a lease if there is none.
+    async def admit(self, name: str, policy: Policy) -> int:
+        """Spend one request and return how many remain, waiting for a lease if there is none.
 
         Raises:
             TooManyRequests: the caller's allowance is used up.
         """
-        while not self.allows(name, policy):
+        while (left := self.spend(name, policy)) is None:
             if self._away:
-                self._admit_locally(name, policy)
-                return
+                return self._admit_locally(name, policy)
             lease = self._lease(name)
             wait = lease.retry_at - time.monotonic()
             if wait > 0:
@@ -66,6 +91,7 @@ class Limits:
             if lease.refill is None:  # all who wait share one question to Redis
                 lease.refill = asyncio.create_task(self._refill(name, policy, lease))
             await asyncio.shield(lease.refill)
+        return left
 
     async def close(self) -> None:
         """Stop probing."""
@@ -75,10 +101,11 @@ class Limits:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
 
-    def _admit_locally(self, name: str, policy: Policy) -> None:
+    def _admit_locally(self, name: str, policy: Policy) -> int:
         grant = self._local.take(name, policy)
         if grant.count == 0:
             raise _refusal(policy, grant.retry_after_s)
+        return grant.left
 
     def _lease(self, name: str) -> _Lease:
         lease = self._leases.get(name)
@@ -104,6 +131,7 @@ class Limits:
             if lease.ends < now:
                 lease.left = 0
             lease.left += grant.count
+            lease.beyond = grant.left
             lease.ends = now + _LEASE_S
             lease.retry_at = now + grant.retry_after_s if grant.count == 0 else 0.0
         finally:

@@ -1,7 +1,6 @@
 """The page at `/`, the merged document, and what each problem type means."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,7 +9,6 @@ from common.errors import NotFound
 from gateway.front.answers import API_POLICY, RawHeaders, send_whole
 from gateway.front.exchange import Exchange
 from gateway.front.landing import STYLE_POLICY, landing_page, problem_page
-from gateway.openapi import merge, read_contracts
 
 _HTML = b"text/html; charset=utf-8"
 _PROBLEM = re.compile(rb"/problems/([a-z0-9-]{1,60})")
@@ -19,8 +17,7 @@ _PROBLEM = re.compile(rb"/problems/([a-z0-9-]{1,60})")
 class Pages:
     """Answers made once, at start, and kept."""
 
-    def __init__(self, public_url: str, contracts: Path) -> None:
-        document: dict[str, Any] = merge(read_contracts(contracts))
+    def __init__(self, public_url: str, document: dict[str, Any]) -> None:
         self._document = orjson.dumps(document)
         self._landing = landing_page(public_url, document).encode()
 
@@ -33,6 +30,7 @@ class Pages:
         body, kind, policy = self._page(exchange.head.path)
         headers: RawHeaders = [
             *common,
+            *exchange.extra,
             (b"content-type", kind),
             (b"content-security-policy", policy),
             (b"cache-control", b"no-cache"),

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from common.errors import CONTENT_TYPE, BadRequest, Problem
 from common.ids import new_id
-from gateway.front.guard import MAX_HEADER_BYTES, MAX_URL_BYTES, METHODS
+from gateway.front.guard import MAX_HEADER_BYTES, MAX_URL_BYTES, UNDERSTOOD
 from gateway.front.problems import HeadersTooLarge, RequestTimeout, UriTooLong, WrongMethod
 
 _MAX_HEAD_BYTES = MAX_URL_BYTES + 2 * MAX_HEADER_BYTES
@@ -99,8 +99,8 @@ class FrontProtocol(HttpToolsProtocol):
         method = self.parser.get_method().decode("ascii", "replace")
         if self.parser.get_http_version() not in ("1.1", "1.0"):
             self._refuse(BadRequest("Only HTTP/1.1 is spoken here."))
-        if method not in METHODS:
-            self._refuse(WrongMethod(f"{method} is not served here.", allowed=sorted(METHODS)))
+        if method not in UNDERSTOOD:
+            self._refuse(WrongMethod(f"{method} is not served here.", allowed=sorted(UNDERSTOOD)))
         if not self.url.startswith(b"/") and not self._is_ours(self.url):
             self._refuse(BadRequest("The request's target must be a path."))
         super().on_headers_complete()
@@ -115,7 +115,7 @@ class FrontProtocol(HttpToolsProtocol):
         """Answer what the parser, or a callback above, has refused."""
         error = sys.exc_info()[1]
         if isinstance(error, httptools.HttpParserInvalidMethodError):
-            problem: Problem = WrongMethod("There is no such method.", allowed=sorted(METHODS))
+            problem: Problem = WrongMethod("There is no such method.", allowed=sorted(UNDERSTOOD))
         elif isinstance(error, httptools.HttpParserInvalidURLError):
             problem = BadRequest("The request's target is not valid.")
         else:
@@ -140,10 +140,13 @@ class FrontProtocol(HttpToolsProtocol):
             b"x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n",
             *(f"{name.lower()}: {value}\r\n".encode() for name, value in problem.headers().items()),
             b"\r\n",
-            body,
+            b"" if self._only_head() else body,
         ]
         self.transport.write(b"".join(lines))
         self.transport.close()
+
+    def _only_head(self) -> bool:
+        return self.parser is not None and self.parser.get_method() == b"HEAD"
 
     def _refuse(self, problem: Problem) -> None:
         self._refusal = problem

@@ -162,13 +162,16 @@ class Proxy:
     async def _answer(
         self, reply: Reply, exchange: Exchange, principal: Principal, watch: "_Watch"
     ) -> None:
-        headers = _incoming(reply, self._common, exchange.request_id)
+        common = [*self._common, *exchange.extra]
+        headers = _incoming(reply, common, exchange.request_id)
         start = {"type": "http.response.start", "status": reply.status, "headers": headers}
         if reply.body is not None:
             await exchange.send_whole(start, reply.body)
             return
         try:
-            if _is_stream(reply):
+            if exchange.head.only_head:
+                await exchange.send_whole(start, b"")
+            elif _is_stream(reply):
                 watch.extend(max(1.0, (principal.expires_at - now()).total_seconds()))
                 await self._stream(reply, start, exchange, principal, watch)
             else:
@@ -232,7 +235,7 @@ def _outgoing(head: Head, token: bytes, body: bytes | AsyncIterator[bytes] | Non
 
 def _incoming(reply: Reply, common: RawHeaders, request_id: str) -> RawHeaders:
     """Return the answer's headers: the service's own, less what is not its to say."""
-    headers: RawHeaders = list(common)
+    headers = common
     cached = False
     for pair in reply.headers:
         name = pair[0]

@@ -89,19 +89,28 @@ class Table:
             NotFound: no line of the table names this path.
             WrongMethod: one does, but not for this method.
         """
-        allowed: set[str] = set()
         for route in self._candidates(head.path):
-            if route.pattern.fullmatch(head.path):
-                if head.method in route.methods:
-                    return route
-                allowed |= route.methods
-        if allowed:
-            raise WrongMethod(f"{head.method} is not served here.", allowed=sorted(allowed))
+            if head.method in route.methods and route.pattern.fullmatch(head.path):
+                return route
+        found = self.methods(head.path)
+        if found:
+            raise WrongMethod(f"{head.method} is not served here.", allowed=allowed(found))
         raise NotFound("There is nothing at this path.")
+
+    def methods(self, path: bytes) -> frozenset[str]:
+        """Return what the lines of the table that name this path serve together."""
+        lines = [route for route in self._candidates(path) if route.pattern.fullmatch(path)]
+        return frozenset[str]().union(*(route.methods for route in lines))
 
     def _candidates(self, path: bytes) -> tuple[Route, ...]:
         found = self._areas.get(_area(path))
         return found or self._areas.get(path[: path.find(b"/", 1)], ())
+
+
+def allowed(methods: Iterable[str]) -> list[str]:
+    """Return what stands in Allow where these methods are served."""
+    listed = {*methods, "OPTIONS"}
+    return sorted(listed | {"HEAD"} if "GET" in listed else listed)
 
 
 def check_media(route: Route, head: Head) -> None:
