@@ -3,10 +3,10 @@
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from common.audit import AuditLine
 from common.auth import Principal
 from common.pages import decode_cursor, encode_cursor
 from gateway.db import AuditEvent
-from gateway.trail.schemas import AuditLine
 
 
 async def read_trail(

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from common.audit import AuditLine
 from common.db import Session
 from common.errors import BadRequest, problems
 from common.pages import MAX_PAGE_SIZE, CursorPage
 from gateway.auth import AuditReader
 from gateway.security import SecurityDep
 from gateway.trail.reading import read_trail
-from gateway.trail.schemas import AuditLine
 
 router = APIRouter(prefix="/api/audit", tags=["audit"])
 

@@ -1,10 +1,12 @@
 """The audit trail: who did what, appended in the transaction that did it, chained by hash."""
 
 import hashlib
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,6 +15,25 @@ from common.clock import now
 from common.db import AuditColumns
 
 _START = "0" * 64
+
+
+class AuditLine(BaseModel):
+    """Who did what. `hash` covers the line and the hash before it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    at: datetime
+    actor_id: UUID
+    actor_kind: str
+    actor_role: str
+    action: str
+    object_type: str
+    object_id: str
+    detail: dict[str, Any]
+    request_id: str
+    previous_hash: str
+    hash: str
 
 
 async def audit(

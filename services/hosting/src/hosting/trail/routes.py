@@ -1,37 +1,17 @@
 """The audit trail of this service."""
 
-from datetime import datetime
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
+from common.audit import AuditLine
 from common.db import Session
 from common.pages import Page, PageQuery
 from hosting.auth import AuditReader
 from hosting.trail import listing
 
 router = APIRouter(prefix="/api/hosting/audit", tags=["audit"])
-
-
-class AuditLine(BaseModel):
-    """Who did what. `hash` covers the line and the hash before it."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    id: int
-    at: datetime
-    actor_id: UUID
-    actor_kind: str
-    actor_role: str
-    action: str
-    object_type: str
-    object_id: str
-    detail: dict[str, Any]
-    request_id: str
-    previous_hash: str
-    hash: str
 
 
 class AuditCheck(BaseModel):
