@@ -18,6 +18,7 @@ from gateway.db import AuditEvent, Outbox
 from gateway.organisations.models import Organisation
 from gateway.roles import Role, may_grant
 from gateway.users.events import UserChanged, UserErased
+from gateway.users.guessing import is_easy
 from gateway.users.models import User
 from gateway.users.schemas import Me, UserChange, UserOrder
 
@@ -40,16 +41,30 @@ class WeakPassword(Invalid):
     title: ClassVar[str] = "The password is too easy to guess"
 
 
-def chosen_password(order: UserOrder) -> tuple[str, bool]:
+async def chosen_password(
+    session: AsyncSession, organisation_id: UUID, order: UserOrder
+) -> tuple[str, bool]:
     """Return the new member's password, and whether it was generated."""
     if order.password is None:
         return secrets.token_urlsafe(18), True
-    if order.email in order.password.lower() or len(set(order.password)) < 5:  # noqa: PLR2004
+    organisation = await session.get(Organisation, organisation_id)
+    check_password(order.password, order.email, organisation.name if organisation else "")
+    return order.password, False
+
+
+def check_password(password: str, email: str, organisation: str) -> None:
+    """Refuse what somebody who knows the person would try first.
+
+    Raises:
+        WeakPassword: too little of it is a surprise.
+    """
+    if is_easy(password, (email, organisation)):
         raise WeakPassword(
-            "Choose one without the e-mail address, of at least five different characters.",
+            "It is made of words, runs or names that are tried first: well-known words, rows of "
+            "keys, years, repetition, the e-mail address or the organisation's name. Take several "
+            "unrelated words, or leave it out and one is made.",
             field="password",
         )
-    return order.password, False
 
 
 async def add_user(

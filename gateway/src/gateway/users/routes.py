@@ -41,7 +41,7 @@ async def create_user(
     security: SecurityDep,
 ) -> NewUser:
     """Add a member. Without a password one is made, and shown in this answer only."""
-    password, generated = registry.chosen_password(body)
+    password, generated = await registry.chosen_password(session, organisation_id, body)
     hashed = await security.passwords.hash(password)
     user = await registry.add_user(session, principal, organisation_id, body, hashed)
     view = UserView.model_validate(user)
