@@ -114,9 +114,12 @@ async def test_passwords_and_addresses_of_new_members(world: Any, operator: Any)
     owner = operator.headers["Owner"]
     place = f"/api/organisations/{operator.id}/users"
     email = f"new-{operator.id}@example.com"
-    for password in ("short", "x" * 129, "aaaaaaaaaaaaaa", f"{email}!"):
+    for password in ("short", "x" * 129, "aaaaaaaaaaaaaa", f"{email}!", "Password-North-1!"):
         body = {"email": email, "role": "Host", "password": password}
-        assert (await _post(world, place, body, owner))[0] == 422, password
+        status, refused = await _post(world, place, body, owner)
+        assert (status, refused["field"]) == (422, "password"), password
+    assert refused["code"] == "weak_password"
+    assert "words" in refused["detail"]
     body = {"email": email.upper(), "role": "Host", "password": "a long pass phrase"}
     status, made = await _post(world, place, body, owner)
     assert (status, made["email"], made["password"]) == (201, email, None)
@@ -181,6 +184,16 @@ async def test_an_admin_enters_a_tenant_visibly(world: Any, operator: Any, admin
     trail = await world.client.get("/api/audit", headers=operator.headers["Owner"])
     line = trail.json()["items"][0]
     assert (line["action"], line["detail"]) == ("organisation.elevate", {"reason": "ticket 7"})
+    # The platform itself has no sites and machines: nobody makes some there by mistake.
+    outside = (await world.client.get("/api/hosting/echo", headers=admin)).json()["scopes"]
+    written = {scope for scope in outside if scope.endswith((":write", ":command", ":approve"))}
+    assert written == {"organisations:write", "api-keys:write", "miner-models:write"}
+    assert set(seen["scopes"]) == SCOPES_OF["Owner"]
+    body = {"name": "k", "scopes": ["sites:write"]}
+    assert (await _post(world, "/api/api-keys", body, admin))[0] == 403
+    status, made = await _post(world, "/api/api-keys", body, inside)
+    by_key = await world.client.get("/api/hosting/echo", headers=_bearer(made["key"]))
+    assert by_key.json()["scopes"] == ["sites:write"]
     # Inside, an Admin is walled in like the Owner.
     listed = (await world.client.get("/api/organisations", headers=inside)).json()
     assert listed["total"] == 2

@@ -138,6 +138,8 @@ def _settings(world: Any, **changes: Any) -> Settings:
         {"public_url": "ftp://hashyard.example"},
         {"signing_key": "not base64"},
         {"signing_key": "c2hvcnQ="},
+        {"further_signing_keys": ("not base64",)},
+        {"further_signing_keys": ("c2hvcnQ=",)},
         {"api_key_pepper": "short"},
         {"upstream_keys": {}},
         {"upstream_keys": {"hosting": "short"}},

@@ -157,6 +157,31 @@ def test_other_spellings_are_refused(tokens: AccessTokens) -> None:
             tokens.verify(bad)
 
 
+def test_a_rotation_of_keys_refuses_nobody() -> None:
+    following = base64.b64encode(secrets.token_bytes(32)).decode()
+    before = AccessTokens(SEED, ISSUER)
+    told = AccessTokens(SEED, ISSUER, [following])  # every gateway learns the next key first
+    turned = AccessTokens(following, ISSUER, [SEED])
+    after = AccessTokens(following, ISSUER)
+    for signer in (before, told, turned):
+        for verifier in (told, turned):
+            verifier.verify(_issue(signer))
+    assert told.verify(_issue(after))
+    with pytest.raises(BadToken):
+        after.verify(_issue(told))
+    with pytest.raises(BadToken):
+        before.verify(_issue(turned))
+
+
+def test_a_key_s_name_is_no_other_key_s(tokens: AccessTokens) -> None:
+    following = base64.b64encode(secrets.token_bytes(32)).decode()
+    both = AccessTokens(following, ISSUER, [SEED])
+    named = _issue(AccessTokens(following, ISSUER)).partition(".")[0]
+    _, body, signature = _issue(tokens).split(".")
+    with pytest.raises(BadToken):
+        both.verify(f"{named}.{body}.{signature}")
+
+
 async def test_other_tokens_do_not_open_the_gateway(world: Any, operator: Any) -> None:
     principal = Principal(
         subject=new_id(),

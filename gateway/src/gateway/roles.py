@@ -4,6 +4,9 @@ This table is the oracle of the access tests.
 """
 
 from typing import Literal, get_args
+from uuid import UUID
+
+from common.auth import PLATFORM_ORGANISATION
 
 Role = Literal["Admin", "Owner", "Host", "Client"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -33,15 +36,38 @@ _OWNER = _HOST | {
     "miner-models:write",
     "telemetry:history",
 }
+_ADMIN = frozenset(
+    {
+        "organisations:read",
+        "organisations:write",
+        "api-keys:write",
+        "audit:read",
+        "miner-models:write",
+        "sites:read",
+        "miners:read",
+        "curtailment:read",
+        "telemetry:read",
+        "telemetry:api",
+        "recommendations:run",
+        "jobs:read",
+    }
+)
 SCOPES_OF: dict[str, frozenset[str]] = {
-    "Admin": _OWNER,
+    "Admin": _ADMIN,
     "Owner": _OWNER,
     "Host": _HOST,
     "Client": frozenset({"miners:read", "telemetry:read"}),
 }
-"""What each role may do. An Admin holds it for the platform; in a tenant only when elevated."""
+"""What each role may do. An Admin's bundle is for the platform, where nobody has sites or machines
+to change; inside a tenant an elevated Admin is an Owner, and the tenant sees it."""
 
 SCOPES: frozenset[str] = frozenset[str]().union(*SCOPES_OF.values())
+
+
+def scopes_within(role: str, organisation_id: UUID) -> frozenset[str]:
+    """Return what somebody with this role may do in an organisation: an Admin's may be foreign."""
+    entered = role == "Admin" and organisation_id != PLATFORM_ORGANISATION
+    return SCOPES_OF["Owner" if entered else role]
 
 
 def may_grant(granter: str, role: Role) -> bool:

@@ -68,7 +68,11 @@ class Security:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.passwords = Passwords()
-        self.tokens = AccessTokens(settings.signing_key.get_secret_value(), settings.public_url)
+        self.tokens = AccessTokens(
+            settings.signing_key.get_secret_value(),
+            settings.public_url,
+            [key.get_secret_value() for key in settings.further_signing_keys],
+        )
         self._pepper = settings.api_key_pepper.get_secret_value().encode()
         self.listeners: list[Callable[[UUID], None]] = []
 

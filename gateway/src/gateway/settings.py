@@ -40,6 +40,8 @@ class Settings(ServiceSettings):
 
     signing_key: SecretStr
     """Seed of the Ed25519 key that signs access tokens: 32 bytes in base64."""
+    further_signing_keys: tuple[SecretStr, ...] = ()
+    """Seeds of keys that verify and do not sign: the next before a rotation, the last after it."""
     api_key_pepper: SecretStr = Field(min_length=32)
     """HMAC key over stored API keys, refresh tokens and throttle names."""
     admin_email: str | None = None
@@ -74,14 +76,14 @@ class Settings(ServiceSettings):
     @field_validator("signing_key")
     @classmethod
     def _is_a_seed(cls, value: SecretStr) -> SecretStr:
-        try:
-            seed = base64.b64decode(value.get_secret_value(), validate=True)
-        except binascii.Error as error:
-            msg = "GATEWAY_SIGNING_KEY is not base64"
-            raise ValueError(msg) from error
-        if len(seed) != _SEED_BYTES:
-            msg = f"GATEWAY_SIGNING_KEY must hold {_SEED_BYTES} bytes"
-            raise ValueError(msg)
+        _check_seed("GATEWAY_SIGNING_KEY", value)
+        return value
+
+    @field_validator("further_signing_keys")
+    @classmethod
+    def _are_seeds(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for seed in value:
+            _check_seed("GATEWAY_FURTHER_SIGNING_KEYS", seed)
         return value
 
     @field_validator("public_url")
@@ -138,6 +140,17 @@ class Settings(ServiceSettings):
             if (parts.port or default_port) == default_port:
                 hosts.add(shown)
         return frozenset(host.encode() for host in hosts)
+
+
+def _check_seed(name: str, value: SecretStr) -> None:
+    try:
+        seed = base64.b64decode(value.get_secret_value(), validate=True)
+    except binascii.Error as error:
+        msg = f"{name} is not base64"
+        raise ValueError(msg) from error
+    if len(seed) != _SEED_BYTES:
+        msg = f"{name} must hold {_SEED_BYTES} bytes"
+        raise ValueError(msg)
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
@@ -48,17 +49,30 @@ class AccessClaims:
     """An Admin acting inside a tenant."""
 
 
-class AccessTokens:
-    """Signs and verifies the access tokens of one installation."""
+class _Key:
+    """One Ed25519 key, and the header of the tokens that it signs."""
 
-    def __init__(self, seed_base64: str, issuer: str) -> None:
+    def __init__(self, seed_base64: str) -> None:
         private = Ed25519PrivateKey.from_private_bytes(base64.b64decode(seed_base64))
         pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        self._key = OKPKey.import_key(pem)
+        self.pair = OKPKey.import_key(pem)
+        kid = hashlib.sha256(private.public_key().public_bytes_raw()).hexdigest()[:16]
+        self.header = {"alg": _ALGORITHM, "typ": _TYPE, "kid": kid}
+        sample = jwt.encode(self.header, {}, self.pair, algorithms=[_ALGORITHM])
+        self.first_part = sample.partition(".")[0]
+
+
+class AccessTokens:
+    """Signs and verifies the access tokens of one installation.
+
+    Tokens of `further` keys are believed, none is signed with them: the next key before it signs,
+    so that every gateway knows it by then, and the last one until its tokens have ended.
+    """
+
+    def __init__(self, seed_base64: str, issuer: str, further: Iterable[str] = ()) -> None:
         self._issuer = issuer
-        public = private.public_key().public_bytes_raw()
-        self._kid = hashlib.sha256(public).hexdigest()[:16]
-        self._header = {"alg": _ALGORITHM, "typ": _TYPE, "kid": self._kid}
+        self._own = _Key(seed_base64)
+        self._keys = {key.first_part: key for key in (self._own, *(_Key(seed) for seed in further))}
         self._claims = jwt.JWTClaimsRegistry(
             leeway=_LEEWAY_S,
             iss={"essential": True, "value": issuer},
@@ -100,7 +114,7 @@ class AccessTokens:
         }
         if elevated:
             claims["act"] = {"sub": str(user_id)}
-        return jwt.encode(self._header, claims, self._key, algorithms=[_ALGORITHM])
+        return jwt.encode(self._own.header, claims, self._own.pair, algorithms=[_ALGORITHM])
 
     def verify(self, token: str) -> AccessClaims:
         """Return the claims of a token that this installation signed and that still holds.
@@ -111,9 +125,9 @@ class AccessTokens:
         if len(token) > _MAX_LENGTH or not _FORM.fullmatch(token) or not _canonical(token):
             raise BadToken
         try:
-            decoded = jwt.decode(token, self._key, algorithms=[_ALGORITHM])
-            if decoded.header != self._header:  # no crit, jku, jwk, x5u, zip; our kid, our type
-                raise BadToken
+            # The very bytes that we write there: no crit, jku, jwk, x5u, zip; our kid, our type.
+            key = self._keys[token.partition(".")[0]]
+            decoded = jwt.decode(token, key.pair, algorithms=[_ALGORITHM])
             self._claims.validate(decoded.claims)
             return _claims_of(decoded.claims)
         except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:

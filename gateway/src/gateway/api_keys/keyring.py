@@ -20,7 +20,7 @@ from gateway.api_keys.form import KeyParts, new_key
 from gateway.api_keys.models import ApiKey
 from gateway.api_keys.schemas import ApiKeyOrder, ApiKeyView, NewApiKey
 from gateway.db import AuditEvent
-from gateway.roles import SCOPES, SCOPES_OF
+from gateway.roles import SCOPES, scopes_within
 from gateway.security import Security
 from gateway.users.models import User
 
@@ -123,7 +123,7 @@ async def recognise(runtime: Runtime, security: Security, parts: KeyParts) -> Kn
         client_id=key.client_id,
         created_by=key.created_by,
         role=creator.role,
-        scopes=SCOPES_OF[creator.role] & frozenset(key.scopes),
+        scopes=scopes_within(creator.role, key.organisation_id) & frozenset(key.scopes),
         networks=tuple(ip_network(cidr) for cidr in key.cidrs),
         expires_at=key.expires_at,
     )

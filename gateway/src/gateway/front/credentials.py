@@ -26,7 +26,7 @@ from gateway.front.guard import Head
 from gateway.front.metrics import authenticated, token_cache
 from gateway.front.passes import Pass
 from gateway.front.table import Access
-from gateway.roles import SCOPES_OF
+from gateway.roles import scopes_within
 from gateway.security import REVOCATIONS, Security
 from gateway.sessions.cookies import access_cookie, refresh_cookie
 from gateway.sessions.liveness import session_holds
@@ -256,14 +256,13 @@ class Verifier:
             return None
         if not await session_holds(self._runtime, claims):
             return None
-        scopes = SCOPES_OF["Owner" if claims.elevated else claims.role]
         principal = Principal(
             subject=claims.user_id,
             kind="user",
             organisation_id=claims.organisation_id,
             client_id=claims.client_id,
             role=claims.role,
-            scopes=scopes,
+            scopes=scopes_within(claims.role, claims.organisation_id),
             request_id="",  # each request sets its own
             expires_at=claims.expires_at,
         )
