@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import pytest
-from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import SettingsConfigDict
 from sqlalchemy import Numeric, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -124,6 +124,21 @@ async def list_things(page: PageQuery, session: Session, _: ThingReader) -> Page
     return Page[ThingAnswer].model_validate(page_of(items, total, page))
 
 
+class Filters(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    made_by: UUID | None = None
+    kind: list[str] = Field(default=[], alias="type")
+
+
+@router.get("/found")
+async def find_things(
+    filters: Annotated[Filters, Query()], _: ThingReader, search: str | None = None
+) -> dict[str, Any]:
+    """Answer what was looked for."""
+    return {"search": search, "type": filters.kind}
+
+
 @router.get("/things/{thing_id}", responses=problems(NotFound))
 async def get_thing(thing_id: UUID, session: Session, _: ThingReader) -> ThingAnswer:
     """Return a thing."""
@@ -178,6 +193,12 @@ async def count(session: AsyncSession, step: Step) -> Progress:
         step.arguments.get("stumble") and FELL.add(step.job_id, done)
     ):
         raise RuntimeError("stumbled")
+    if step.arguments.get("refuse"):
+        raise Conflict("There is nothing to count.")
+    for _ in range(2 if step.arguments.get("collide") else 0):
+        name = str(step.job_id)
+        session.add(Thing(organisation_id=step.organisation_id, name=name, price_usd=0))
+        await session.flush()
     session.add(
         Thing(organisation_id=step.organisation_id, name=f"{step.job_id} {done}", price_usd=0)
     )

@@ -124,11 +124,41 @@ def test_the_field_is_a_name_that_the_caller_wrote(
     assert str(problem.detail).startswith(f"{field}: ")
 
 
-@pytest.mark.parametrize("query", ["page=0", "page_size=1000000", "page_size=-1", "page=1e3"])
+@pytest.mark.parametrize(
+    "query", ["page=0", "page_size=1000000", "page_size=-1", "page=1e3", "page_size=%201"]
+)
 async def test_pages_are_bounded(client: httpx.AsyncClient, query: str) -> None:
     answer = await client.get(f"/api/sample/things?{query}")
     assert answer.status_code == 422
     assert answer.json()["field"] == query.partition("=")[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("things?page_sise=10", "page_sise"),
+        ("things?page=1&Page=2", "Page"),
+        ("things?page=1&=2", ""),
+        ("found?kind=asic", "kind"),
+        ("found?type=asic&filters=1", "filters"),
+        ("found?made_by=%20018f0000-0000-7000-8000-000000000000", "made_by"),
+    ],
+)
+async def test_a_query_that_means_nothing_is_refused(
+    client: httpx.AsyncClient, path: str, name: str
+) -> None:
+    answer = await client.get(f"/api/sample/{path}")
+    assert answer.status_code == 422
+    assert answer.json()["field"] == name
+    assert answer.json()["errors"][0]["pointer"] == f"/query/{name}"
+
+
+async def test_texts_keep_their_white_space_and_routes_their_parameters(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.get("/api/sample/found?search=%20S21%20&type=a&type=%20b")
+    assert answer.json() == {"search": " S21 ", "type": ["a", " b"]}
+    assert (await client.get("/api/sample/public?whatever=1")).status_code == 200
 
 
 async def test_a_page_beyond_the_end_is_empty(client: httpx.AsyncClient) -> None:

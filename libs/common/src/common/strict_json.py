@@ -10,6 +10,7 @@ from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
 from common.errors import Invalid
+from common.strict_query import query_check
 
 _LONGEST_INTEGER = 40
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
@@ -101,8 +102,12 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap the handler so that it sees the strict request."""
         handler = super().get_route_handler()
+        check = query_check(self.dependant)
 
         async def strict(request: Request) -> Response:
-            return await handler(StrictRequest(request.scope, request.receive))
+            seen = StrictRequest(request.scope, request.receive)
+            if check is not None:
+                check(seen)
+            return await handler(seen)
 
         return strict
