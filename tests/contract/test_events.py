@@ -14,7 +14,8 @@ from sqlalchemy import text
 
 from common.app import Service
 from common.clock import now
-from common.consumer import Dispatcher, Message
+from common.consumer import Dispatcher
+from common.envelope import Message
 from common.events import TOPICS
 from common.ids import new_id
 from common.runtime import Runtime
@@ -120,10 +121,10 @@ def test_consumers_accept_null_wherever_it_may_be(
         model.model_validate_json(_variant(golden[event_type], later=False))
 
 
-async def test_an_unknown_major_version_is_not_consumed(
+async def test_an_unknown_major_version_is_a_dead_letter(
     members: dict[str, Service], golden: Golden, runtime: Runtime
 ) -> None:
-    """Hosting hears of a `v2` on a topic that it reads: nothing happens, nothing is in the way."""
+    """Hosting hears of a `v2` on a topic that it reads: it is kept, and in nobody's way."""
     event_type = "calculator.miner-model.changed.v1"
     dispatcher = Dispatcher(runtime, members["hosting"].reactions)
     unknown = _message(event_type.removesuffix("v1") + "v2", {"all": "different"})
@@ -137,12 +138,12 @@ async def test_an_unknown_major_version_is_not_consumed(
                 {"ids": [unknown.event_id, known.event_id]},
             )
         )
-        buried = await session.scalar(
-            text("SELECT count(*) FROM hosting.dead_letter WHERE event_id = ANY(:ids)"),
+        buried = await session.execute(
+            text("SELECT event_id, reason FROM hosting.dead_letter WHERE event_id = ANY(:ids)"),
             {"ids": [unknown.event_id, known.event_id]},
         )
-    assert handled == {known.event_id}
-    assert buried == 0
+        assert buried.all() == [(unknown.event_id, "unsupported-major")]
+    assert handled == {unknown.event_id, known.event_id}
 
 
 @pytest.fixture

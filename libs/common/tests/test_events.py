@@ -16,8 +16,9 @@ from common import consumer
 from common.app import Service
 from common.cli import dead_letters
 from common.clock import now
-from common.consumer import Dispatcher, Message, Reactions, Received, groups_of
-from common.dead_letters import open_letters
+from common.consumer import Dispatcher, Reactions, Received, groups_of
+from common.dead_letters import open_letters, redrive
+from common.envelope import Message
 from common.ids import new_id
 from common.runtime import Runtime
 
@@ -63,6 +64,42 @@ async def test_what_cannot_be_read_is_a_dead_letter_at_once(
     async with tenant_session() as session:
         rows = await session.execute(text("SELECT reason, attempts FROM sample.dead_letter"))
         assert rows.all() == [("invalid", 1)]
+
+
+async def test_an_unknown_major_version_is_a_dead_letter_until_it_is_read(
+    deliver: Any,
+    runtime: Runtime,
+    service: Service,
+    settings: Any,
+    tenant_session: Any,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = {"thing_id": str(new_id()), "name": f"n {new_id()}"}
+    event_id = await deliver("sample.thing.made.v2", data)
+    await deliver("sample.thing.made.v2", data, event_id=event_id)
+    await deliver("sample.thing.painted.v1", data)
+    await deliver("sample.thing.made.v1", data)
+    async with tenant_session() as session:
+        rows = await session.execute(
+            text("SELECT event_id, reason, attempts, error FROM sample.dead_letter")
+        )
+        told = "sample reads sample.thing.made.v1, not sample.thing.made.v2"
+        assert rows.all() == [(event_id, "unsupported-major", 1, told)]
+        handled = await session.execute(text("SELECT count(*) FROM sample.thing"))
+        assert handled.scalar() == 1
+        letter_id = await session.scalar(text("SELECT id FROM sample.dead_letter"))
+    assert await dead_letters(service, settings, "redrive", [letter_id]) == 1
+    assert "reads no sample.thing.made.v2" in capsys.readouterr().out
+
+    later = Reactions()
+
+    @later.on("sample.thing.made.v2")
+    async def take(_: AsyncSession, event: Received[Named]) -> None:
+        assert event.data.name == data["name"]
+
+    [letter] = await open_letters(runtime, [letter_id])
+    await redrive(runtime, [later], letter)
+    assert await open_letters(runtime, [letter_id]) == []
 
 
 async def test_a_handlers_bug_is_a_dead_letter_after_five_tries(

@@ -11,10 +11,10 @@ import random
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
@@ -26,8 +26,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog import get_logger
 
 from common import metrics
-from common.auth import PLATFORM_ORGANISATION
 from common.clock import now
+from common.envelope import Message, Undecodable, message_of, nobodys
 from common.events import topic_of
 from common.ids import new_id
 from common.kafka import prefixed
@@ -126,23 +126,6 @@ def _because_of(event: Received[Any]) -> Generator[None]:
         causation_id.reset(causation)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A record's envelope, before anybody has read its data."""
-
-    event_id: UUID
-    type: str
-    organisation_id: UUID
-    version: int
-    occurred_at: datetime
-    correlation_id: str
-    topic: str
-    partition: int
-    position: int
-    key: str
-    value: bytes | None
-
-
 def _received(message: Message, model: type[BaseModel]) -> Received[Any]:
     return Received(
         event_id=message.event_id,
@@ -155,34 +138,8 @@ def _received(message: Message, model: type[BaseModel]) -> Received[Any]:
     )
 
 
-class Undecodable(Exception):
-    """A record that is no event of ours; it can never be handled."""
-
-
-def message_of(record: "ConsumerRecord[bytes | None, bytes | None]", prefix: str) -> Message:
-    """Read the envelope.
-
-    Raises:
-        Undecodable: a mandatory header is missing or malformed.
-    """
-    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-    try:
-        return Message(
-            event_id=UUID(headers["ce_id"]),
-            type=headers["ce_type"],
-            organisation_id=UUID(headers["ce_tenant"]),
-            version=int(headers.get("ce_sequence", "0")),
-            occurred_at=datetime.fromisoformat(headers["ce_time"]).astimezone(UTC),
-            correlation_id=headers.get("ce_correlationid", ""),
-            topic=record.topic.removeprefix(prefix),
-            partition=record.partition,
-            position=record.offset,
-            key=(record.key or b"").decode("utf-8", "replace"),
-            value=record.value,
-        )
-    except (KeyError, ValueError) as error:
-        msg = f"{record.topic}/{record.partition}@{record.offset}: bad envelope: {error!r}"
-        raise Undecodable(msg) from error
+class Unsupported(Exception):
+    """An event of a type, or of a major version of it, that this service does not read."""
 
 
 class Dispatcher:
@@ -199,6 +156,7 @@ class Dispatcher:
             if group is None or feature.group == group:
                 for event_type, handlers in feature.handlers.items():
                     self._handlers.setdefault(event_type, []).extend(handlers)
+        self._read = {_without_major(event_type): event_type for event_type in self._handlers}
 
     @property
     def consumer(self) -> str:
@@ -217,6 +175,11 @@ class Dispatcher:
 
     async def dispatch(self, messages: Sequence[Message]) -> None:
         """Handle messages in order; returns when each is done, skipped or dead."""
+        for message in messages:
+            reads = self._read.get(_without_major(message.type))
+            if reads is not None and message.type not in self._handlers:
+                error = Unsupported(f"{self._consumer} reads {reads}, not {message.type}")
+                await self.bury(message, "unsupported-major", error, 1)
         known = [message for message in messages if message.type in self._handlers]
         for organisation_id, run in groupby(known, key=lambda message: message.organisation_id):
             batch = list(run)
@@ -251,6 +214,9 @@ class Dispatcher:
     async def handle(self, session: AsyncSession, messages: Iterable[Message]) -> None:
         """Run the handlers of messages, in order, in the given transaction."""
         for event_type, run in groupby(messages, key=lambda message: message.type):
+            if event_type not in self._handlers:
+                msg = f"{self._consumer} reads no {event_type}"
+                raise Unsupported(msg)
             with_data = [message for message in run if message.value is not None]
             for registered in self._handlers[event_type] if with_data else ():
                 events = [_received(message, registered.model) for message in with_data]
@@ -312,22 +278,8 @@ class Dispatcher:
             )  # fmt: skip
 
 
-def _nobodys(record: "ConsumerRecord[bytes | None, bytes | None]") -> Message:
-    """Return a message for a record without a readable envelope; it belongs to the platform."""
-    place = f"{record.topic}/{record.partition}/{record.offset}"
-    return Message(
-        event_id=uuid5(NAMESPACE_URL, place),
-        type="unknown",
-        organisation_id=PLATFORM_ORGANISATION,
-        version=0,
-        occurred_at=now(),
-        correlation_id="",
-        topic=record.topic,
-        partition=record.partition,
-        position=record.offset,
-        key=(record.key or b"").decode("utf-8", "replace").replace("\x00", ""),
-        value=record.value,
-    )
+def _without_major(event_type: str) -> str:
+    return event_type.rpartition(".v")[0]
 
 
 def _text(value: bytes) -> str:
@@ -395,7 +347,7 @@ async def _partition(
         try:
             messages.append(message_of(record, runtime.settings.kafka_topic_prefix))
         except Undecodable as error:
-            await dispatcher.bury(_nobodys(record), "undecodable", error, 1)
+            await dispatcher.bury(nobodys(record), "undecodable", error, 1)
     await dispatcher.dispatch(messages)
     try:
         await consumer.commit({partition: records[-1].offset + 1})

@@ -11,7 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from common.consumer import Dispatcher, Message, Reactions
+from common.consumer import Dispatcher, Reactions
+from common.envelope import Message
 from common.runtime import Runtime
 
 

@@ -32,7 +32,8 @@ from common.app import Service, service_app
 from common.background import running
 from common.bootstrap import bootstrap_sql
 from common.clock import now
-from common.consumer import Dispatcher, Message
+from common.consumer import Dispatcher
+from common.envelope import Message
 from common.events import topic_of
 from common.ids import new_id
 from common.log import configure
