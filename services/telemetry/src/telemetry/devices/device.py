@@ -45,7 +45,7 @@ class Device:
     nameplate_hashrate_ths: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, for speed: every poll makes one
 class Capabilities:
     """What polls have learned about a miner; the caller keeps it from one poll to the next.
 

@@ -123,15 +123,16 @@ def _pools(answers: Answers, flags: Flags) -> tuple[Pool, ...]:
 
 def _pool(row: Row, flags: Flags) -> Pool:
     """Read one pool by its named fields; a password beside them is left behind."""
+    get = row.get
     return Pool(
-        url=pool_url(row.get("URL"), flags),
-        user=text(row.get("User"), flags),
-        status=text(row.get("Status"), flags),
-        priority=counter(row.get("Priority"), flags),
-        accepted=counter(row.get("Accepted"), flags),
-        rejected=counter(row.get("Rejected"), flags),
-        stale=counter(row.get("Stale"), flags),
-        active=truth(row.get("Stratum Active")),
+        url=pool_url(get("URL"), flags),
+        user=text(get("User"), flags),
+        status=text(get("Status"), flags),
+        priority=counter(get("Priority"), flags),
+        accepted=counter(get("Accepted"), flags),
+        rejected=counter(get("Rejected"), flags),
+        stale=counter(get("Stale"), flags),
+        active=truth(get("Stratum Active")),
     )
 
 
