@@ -72,8 +72,42 @@ async def test_a_refused_request_leaves_no_job(client: httpx.AsyncClient, client
 
 async def test_jobs_are_walled_off(client: httpx.AsyncClient, client_as: Any) -> None:
     job_id = await _start(client, {"total": 1})
-    stranger = client_as(organisation_id=new_id())
-    assert (await stranger.get(f"/api/sample/jobs/{job_id}")).status_code == 404
+    others = {
+        "another organisation": client_as(organisation_id=new_id()),
+        "a client of this one": client_as(client_id=new_id()),
+        "a key that may not": client_as(scopes=frozenset({"telemetry:api"}), kind="api_key"),
+    }
+    for who, other in others.items():
+        for path in (f"/api/sample/jobs/{job_id}", f"/api/sample/jobs/{job_id}/stream"):
+            assert (await other.get(path)).status_code == 404, who
+        assert (await other.get("/api/sample/jobs")).json()["total"] == 0, who
+
+
+async def test_everybody_sees_what_they_started_themselves(client_as: Any) -> None:
+    starter = client_as(scopes=frozenset({"miners:read"}), client_id=new_id())
+    job_id = await _start(starter, {"total": 1})
+    assert (await starter.get(f"/api/sample/jobs/{job_id}")).json()["state"] == "queued"
+    assert (await starter.get("/api/sample/jobs")).json()["total"] == 1
+
+
+async def test_what_can_never_succeed_is_not_tried_again(
+    service: Service, running_service: Any, client: httpx.AsyncClient
+) -> None:
+    job_id = await _start(client, {"total": 1, "refuse": True})
+    async with running_service(service):
+        status = await _finished(client, job_id)
+    assert (status["state"], status["error"]) == ("failed", "There is nothing to count.")
+
+
+async def test_a_database_error_does_not_tell_its_statement(
+    service: Service, running_service: Any, client: httpx.AsyncClient
+) -> None:
+    job_id = await _start(client, {"total": 1, "collide": True})
+    async with running_service(service):
+        status = await _finished(client, job_id)
+    assert status["state"] == "failed"
+    assert "IntegrityError" in status["error"]
+    assert "INSERT" not in status["error"]
 
 
 @pytest.mark.parametrize("total", [3])

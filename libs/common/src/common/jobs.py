@@ -31,7 +31,7 @@ from pgqueuer.domain.models import Job as QueuedJob
 from pgqueuer.domain.settings import DBSettings
 from pgqueuer.domain.types import Channel
 from pydantic import BaseModel
-from sqlalchemy import make_url, select, update
+from sqlalchemy import Select, make_url, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from structlog import get_logger
@@ -39,7 +39,7 @@ from structlog import get_logger
 from common.auth import AnyPrincipal, Principal
 from common.clock import now
 from common.db import JobColumns, Session
-from common.errors import NotFound, problems
+from common.errors import NotFound, Problem, problems
 from common.ids import new_id
 from common.pages import Page, PageQuery, page_of, paged
 from common.runtime import Runtime, RuntimeDep
@@ -48,6 +48,7 @@ from common.trace import correlation_id
 log = get_logger()
 _ENTRYPOINT = "job"
 _MAX_STARTS = 4
+_SERVER_FAULTS = 500
 _GRACE_S = 5
 _HEARTBEAT = timedelta(seconds=15)
 
@@ -238,13 +239,22 @@ async def _run(runtime: Runtime, jobs: Jobs, queued: QueuedJob) -> None:
         return
     try:
         await _steps(runtime, jobs, job_id, organisation_id)
+    except Problem as problem:
+        if problem.status >= _SERVER_FAULTS and not _last(queued, starts):
+            raise
+        # What the caller did wrong is not right the next time either.
+        await _finish(runtime, table, organisation_id, job_id, error=problem.detail[:500])
     except Exception as error:
-        if queued.attempts + 1 >= _MAX_STARTS or starts >= _MAX_STARTS:
-            log.exception("job.failed", kind=kind, job_id=str(job_id))
-            text = f"{type(error).__name__}: {error}"
-            await _finish(runtime, table, organisation_id, job_id, error=text[:500])
-            return
-        raise
+        if not _last(queued, starts):
+            raise
+        log.exception("job.failed", kind=kind, job_id=str(job_id))
+        # The first line only: a database error goes on with its statement and everybody's values.
+        text = f"{type(error).__name__}: {error}".partition("\n")[0]
+        await _finish(runtime, table, organisation_id, job_id, error=text[:500])
+
+
+def _last(queued: QueuedJob, starts: int) -> bool:
+    return queued.attempts + 1 >= _MAX_STARTS or starts >= _MAX_STARTS
 
 
 async def _steps(runtime: Runtime, jobs: Jobs, job_id: UUID, organisation_id: UUID) -> None:
@@ -291,8 +301,22 @@ def _status(job: JobColumns) -> JobStatus:
     return JobStatus.model_validate(job, from_attributes=True)
 
 
-async def _find(session: AsyncSession, table: type[JobColumns], job_id: UUID) -> JobColumns:
-    job = await session.get(table, job_id, populate_existing=True)
+def _visible(table: type[JobColumns], caller: Principal) -> Select[JobColumns]:
+    """Select the jobs that a caller may see: its own, and with `jobs:read` the organisation's.
+
+    A client is one of many customers of the organisation: others' jobs are not its business.
+    """
+    query = select(table)
+    if caller.client_id is None and "jobs:read" in caller.scopes:
+        return query
+    return query.where(table.created_by == caller.subject)
+
+
+async def _find(
+    session: AsyncSession, table: type[JobColumns], caller: Principal, job_id: UUID
+) -> JobColumns:
+    query = _visible(table, caller).where(table.id == job_id)
+    job = await session.scalar(query.execution_options(populate_existing=True))
     if job is None:
         raise NotFound("No such job.", field="job_id")
     return job
@@ -303,38 +327,46 @@ def jobs_router(area: str, table: type[JobColumns]) -> APIRouter:
     router = APIRouter(prefix=f"/api/{area}/jobs", tags=["jobs"])
 
     @router.get("")
-    async def list_jobs(page: PageQuery, session: Session, _: AnyPrincipal) -> Page[JobStatus]:
-        """List this organisation's jobs, newest first."""
-        rows, total = await paged(session, select(table).order_by(table.id.desc()), page)
+    async def list_jobs(page: PageQuery, session: Session, caller: AnyPrincipal) -> Page[JobStatus]:
+        """List the caller's jobs, with `jobs:read` the organisation's; newest first."""
+        query = _visible(table, caller).order_by(table.id.desc())
+        rows, total = await paged(session, query, page)
         items = [_status(row) for row in rows]
         return Page[JobStatus].model_validate(page_of(items, total, page))
 
     @router.get("/{job_id}", responses=problems(NotFound))
-    async def get_job(job_id: UUID, session: Session, _: AnyPrincipal) -> JobStatus:
+    async def get_job(job_id: UUID, session: Session, caller: AnyPrincipal) -> JobStatus:
         """Return a job: state queued, running, done or failed; percent 0 to 100."""
-        return _status(await _find(session, table, job_id))
+        return _status(await _find(session, table, caller, job_id))
 
-    @router.get("/{job_id}/stream", response_class=EventSourceResponse)
+    @router.get(
+        "/{job_id}/stream", response_class=EventSourceResponse, responses=problems(NotFound)
+    )
     async def stream_job(
         job_id: UUID, runtime: RuntimeDep, caller: AnyPrincipal
     ) -> EventSourceResponse:
         """Stream a job's progress as server-sent events until it ends."""
 
-        async def events() -> AsyncGenerator[ServerSentEvent]:
-            last = ""
-            while not runtime.stopping.is_set():
-                async with runtime.tenant_session(
-                    caller.organisation_id, caller.client_id
-                ) as session:
-                    status = _status(await _find(session, table, job_id))
-                text = status.model_dump_json()
-                if text != last:
-                    yield ServerSentEvent(text, event="progress")
-                    last = text
-                if status.finished_at is not None:
-                    return
-                await asyncio.sleep(0.3)
+        async def read() -> JobStatus:
+            async with runtime.tenant_session(caller.organisation_id, caller.client_id) as session:
+                return _status(await _find(session, table, caller, job_id))
 
-        return EventSourceResponse(events())
+        await read()  # a job that is not there is said before the stream begins
+        return EventSourceResponse(_progress(read, runtime.stopping))
 
     return router
+
+
+async def _progress(
+    read: Callable[[], Awaitable[JobStatus]], stopping: asyncio.Event
+) -> AsyncGenerator[ServerSentEvent]:
+    last = ""
+    while not stopping.is_set():
+        status = await read()
+        text = status.model_dump_json()
+        if text != last:
+            yield ServerSentEvent(text, event="progress")
+            last = text
+        if status.finished_at is not None:
+            return
+        await asyncio.sleep(0.3)
