@@ -17,8 +17,10 @@ WALLED = text(
 
 
 def belongs(name: str | None, kind: str, _: object) -> bool:
-    """Return whether a schema or table is this service's, apart from Alembic's own."""
-    return name == SCHEMA if kind == "schema" else name != "alembic_version"
+    """Return whether a schema or table is this service's, apart from what libraries keep there."""
+    if kind == "schema":
+        return name == SCHEMA
+    return name is None or not name.startswith(("alembic_version", "pgqueuer"))
 
 
 def differences(connection: Connection) -> list[Any]:

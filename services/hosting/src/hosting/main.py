@@ -3,11 +3,14 @@
 from fastapi import FastAPI
 
 from common.app import Service, service_app
+from common.jobs import jobs_router
 from hosting.curtailment import reactions as curtailment_reactions
 from hosting.curtailment import routes as curtailment
 from hosting.curtailment import scheduler as curtailment_scheduler
 from hosting.curtailment.events import CurtailmentChanged, CurtailmentOrdered
-from hosting.db import Base
+from hosting.db import Base, Job
+from hosting.imports import jobs as import_jobs
+from hosting.imports import routes as imports
 from hosting.incidents import routes as incidents
 from hosting.incidents.events import IncidentClosed, IncidentOpened
 from hosting.incidents.ledger import announce_incidents
@@ -26,15 +29,17 @@ SERVICE = Service(
     settings=Settings,
     metadata=Base.metadata,
     routers=[
-        sites.router, miners.router, miners.aliases, trail.router, incidents.router,
-        curtailment.router,
+        sites.router, imports.router, miners.router, miners.aliases, trail.router, incidents.router,
+        curtailment.router, jobs_router("hosting", Job),
     ],
     events=[
         SiteChanged, MinerRegistered, MinerChanged, CommandOrdered, IncidentOpened, IncidentClosed,
         CurtailmentOrdered, CurtailmentChanged,
     ],
     reactions=[miner_reactions.reactions, curtailment_reactions.reactions],
-    background=[announce_incidents, curtailment_scheduler.run],
+    background=[
+        announce_incidents, curtailment_scheduler.run, import_jobs.do_jobs, import_jobs.sweep,
+    ],
 )  # fmt: skip
 
 

@@ -3,22 +3,20 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from common.auth import AnyPrincipal
 from common.db import Session
 from common.errors import BadRequest, Forbidden, problems
 from common.idempotency import IdempotencyKey, KeyReused, StillRunning, once
 from common.pages import CursorPage, Page, PageQuery
-from common.tabular import TooManyRows, Unreadable
 from hosting import db
 from hosting.auth import MinersApprover, MinersCommander, MinersReader, MinersWriter
 from hosting.domain.miner_status import MinerAction, MinerStatus
-from hosting.miners import batches, commands, importing, listing, maintenance, registry
+from hosting.miners import batches, commands, listing, maintenance, registry
 from hosting.miners.commands import CommandNotFound, MinerDisabled
 from hosting.miners.detail import detail
 from hosting.miners.holds import HeldByPlan
-from hosting.miners.importing import ImportOptions, ImportRefused
 from hosting.miners.listing import Filter
 from hosting.miners.maintenance import NotInMaintenance
 from hosting.miners.nameplate import UnknownModel
@@ -37,7 +35,6 @@ from hosting.miners.schemas import (
     BatchResult,
     CommandAccepted,
     CommandView,
-    ImportReport,
     Kpi,
     MaintenanceView,
     MinerChange,
@@ -47,10 +44,8 @@ from hosting.miners.schemas import (
     NewMiner,
 )
 from hosting.miners.statuses import StatusConflict
-from hosting.miners.uploads import BadUpload, FileTooLarge, UnknownUpload, uploaded
 from hosting.parties import TelemetryDep
 from hosting.settings import SettingsDep
-from hosting.sites.registry import SiteNotFound
 
 router = APIRouter(prefix="/api/hosting", tags=["miners"])
 aliases = APIRouter(tags=["miners"], include_in_schema=False)
@@ -94,60 +89,6 @@ async def register_miner(
     """
     miner = await registry.register_miner(session, principal, settings, body)
     return MinerView.model_validate(miner)
-
-
-@router.post(
-    "/miners/import",
-    status_code=201,
-    responses={
-        200: {"model": ImportReport, "description": "A dry run: nothing was written"},
-        **problems(
-            BadRequest,
-            Forbidden,
-            SiteNotFound,
-            FileTooLarge,
-            TooManyRows,
-            UnknownUpload,
-            BadUpload,
-            Unreadable,
-            ImportRefused,
-        ),
-    },
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "text/csv": {"schema": {"type": "string"}},
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["file"],
-                        "properties": {"file": {"type": "string", "format": "binary"}},
-                    }
-                },
-            },
-        }
-    },
-)
-async def import_miners(
-    request: Request,
-    response: Response,
-    session: Session,
-    principal: MinersWriter,
-    settings: SettingsDep,
-    _: Annotated[ImportOptions, Query()],
-) -> ImportReport:
-    """Register the machines of a CSV or xlsx file, all or (unless `partial`) none.
-
-    The first line names the columns: `serial_number, model, cgminer_ip`, and where wanted
-    `cgminer_port, site, client, firmware, hashrate_ths, power_w, rack, position`. Site, client and
-    rack are given by name or id. The options may also be fields of the form.
-    """
-    content, options = await uploaded(request)
-    report = await importing.import_miners(session, principal, settings, content, options)
-    if options.dry_run:
-        response.status_code = 200
-    return report
 
 
 @router.get(

@@ -220,25 +220,3 @@ class Kpi(SiteTiles):
     """The tiles of the whole fleet, and of each site."""
 
     by_site: list[SiteKpi]
-
-
-class RowError(BaseModel):
-    """What is wrong with one row of a file."""
-
-    row: int
-    """The line of the file, the headings being line 1."""
-    field: str | None
-    detail: str
-
-
-class ImportReport(BaseModel):
-    """What became of a file, or would."""
-
-    dry_run: bool
-    rows: int
-    valid: int
-    imported: int
-    errors_total: int
-    errors: list[RowError]
-    """The first 500."""
-    ignored_columns: list[str]

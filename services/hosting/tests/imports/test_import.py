@@ -12,6 +12,7 @@ from common.tabular import write_xlsx
 
 Made = dict[str, Any]
 New = Callable[..., Awaitable[Made]]
+Ended = Callable[[httpx.Response], Awaitable[Made]]
 Published = Callable[..., Awaitable[list[Made]]]
 IMPORT = "/api/hosting/miners/import"
 MINERS = "/api/hosting/miners"
@@ -25,16 +26,19 @@ def lines(count: int) -> str:
     )
 
 
+@pytest.mark.usefixtures("job_worker")
 async def test_a_full_site_imports_and_pages(
-    client: httpx.AsyncClient, new_site: New, published: Published
+    client: httpx.AsyncClient, new_site: New, published: Published, ended: Ended
 ) -> None:
     site = await new_site()
     options = {"site_id": site["id"], "approve": "true"}
     began = time.perf_counter()
     answer = await client.post(IMPORT, params=options, content=lines(6020), headers=CSV)
+    assert answer.status_code == 202, answer.text
+    job = await ended(answer)
     print(f"6,020 rows in {time.perf_counter() - began:.2f} s")
-    assert answer.status_code == 201, answer.text
-    assert answer.json()["imported"] == 6020
+    assert job["result"]["imported"] == 6020
+    assert job["step"] == "6,020 of 6,020 rows, 6,020 imported, 0 errors"
     first = (await client.get(MINERS)).json()
     assert (first["total"], first["pages"], first["page_size"]) == (6020, 301, 20)
     assert [item["serial_number"] for item in first["items"]][:2] == ["SN00000", "SN00001"]

@@ -8,7 +8,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 
 from common.errors import BadRequest, Invalid, TooLarge, UnsupportedMedia
-from hosting.miners.importing import ImportOptions
+from hosting.imports.sheets import ImportOptions
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 _FORM_OVERHEAD_BYTES = 64 * 1024

@@ -1,7 +1,8 @@
-"""Registering thousands of machines from one file: checked row by row, written at one stroke."""
+"""A file of machines: what its rows must hold, and writing them at one stroke."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
@@ -16,10 +17,11 @@ from common.tabular import Row, Unreadable, parse_rows, read_table
 from hosting.db import AuditEvent, Outbox
 from hosting.domain.addresses import LOWEST_PORT
 from hosting.domain.serial import serial_key
+from hosting.imports.schemas import ImportReport, RowError
 from hosting.miners.events import MinerRegistered, miner_event
 from hosting.miners.models import Firmware, Miner
 from hosting.miners.registry import require_approver
-from hosting.miners.schemas import HashrateThs, ImportReport, ModelName, PowerW, RowError
+from hosting.miners.schemas import HashrateThs, ModelName, PowerW
 from hosting.miners.schemas import SerialNumber as Serial
 from hosting.miners.surroundings import BadCell, Surroundings, surroundings_of
 from hosting.settings import Settings
@@ -37,6 +39,7 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
 _REQUIRED = ("serial_number", "model", "cgminer_ip")
 MAX_ERRORS = 500
 """So many errors are listed; all are counted."""
+_BREATH = 500
 
 
 def _named(column: str) -> tuple[str, ...]:
@@ -88,46 +91,59 @@ class ImportRow(BaseModel):
 _KNOWN = {alias for name in ImportRow.model_fields for alias in _named(name)}
 
 
-async def import_miners(
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A file's rows, and the columns that mean nothing here."""
+
+    rows: list[Row]
+    ignored_columns: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The machines of the good rows, each with its row, and what is wrong with the others."""
+
+    miners: list[tuple[int, Miner]]
+    errors: list[RowError]
+
+
+async def read_sheet(content: bytes) -> Sheet:
+    """Read a CSV or xlsx file.
+
+    Raises:
+        Unreadable: it is no table, has no rows, or lacks a column that every machine needs.
+        TooManyRows: it is too large.
+    """
+    rows = await asyncio.to_thread(read_table, content)
+    return Sheet(rows, sorted(_columns(rows) - _KNOWN))
+
+
+async def import_sheet(
     session: AsyncSession,
     principal: Principal,
     settings: Settings,
-    content: bytes,
+    sheet: Sheet,
     options: ImportOptions,
 ) -> ImportReport:
-    """Import the machines of a CSV or xlsx file, or only say what would come of it.
+    """Import the machines of a file at one stroke, or only say what would come of it.
 
     Raises:
         ImportRefused: a row is bad, and neither `partial` nor `dry_run` was asked for.
     """
     if options.approve:
         require_approver(principal)
-    rows = await asyncio.to_thread(read_table, content)
-    columns = _columns(rows)
-    parsed, bad = parse_rows(rows, ImportRow)
-    errors = [RowError(row=one.row, field=one.column, detail=one.detail) for one in bad]
-    around = await surroundings_of(
-        session,
-        settings,
-        site_id=options.site_id,
-        serial_keys=[serial_key(row.serial_number) for _, row in parsed],
-    )
-    miners: list[Miner] = []
-    for line, row in parsed:
-        try:
-            miners.append(_miner(principal, around, row, approve=options.approve))
-        except BadCell as error:
-            errors.append(RowError(row=line, field=error.field, detail=str(error)))
-    errors.sort(key=lambda error: error.row)
+    checked = await check_rows(session, principal, settings, sheet.rows, options)
+    errors = checked.errors
     refused = bool(errors) and not options.partial
     report = ImportReport(
         dry_run=options.dry_run,
-        rows=len(rows),
-        valid=len(miners),
-        imported=0 if options.dry_run or refused else len(miners),
+        rows=len(sheet.rows),
+        valid=len(checked.miners),
+        imported=0 if options.dry_run or refused else len(checked.miners),
+        refused=refused,
         errors_total=len(errors),
         errors=errors[:MAX_ERRORS],
-        ignored_columns=sorted(columns - _KNOWN),
+        ignored_columns=sheet.ignored_columns,
     )
     if options.dry_run:
         return report
@@ -137,8 +153,65 @@ async def import_miners(
             f"{errors[0].detail}",
             report=report.model_dump(mode="json"),
         )
-    await _write(session, principal, miners, report)
+    miners = [miner for _, miner in checked.miners]
+    session.add_all(miners)
+    await session.flush()  # the aggregates first, their events after them
+    summary: Mapping[str, Any] = report.model_dump(include={"rows", "imported", "errors_total"})
+    await announce(session, principal, miners, summary)
     return report
+
+
+async def check_rows(
+    session: AsyncSession,
+    principal: Principal,
+    settings: Settings,
+    rows: Sequence[Row],
+    options: ImportOptions,
+) -> Checked:
+    """Make a machine of each row, or say why there can be none. Nothing is written.
+
+    Raises:
+        SiteNotFound: the site for rows that name none does not exist.
+    """
+    parsed, bad = await asyncio.to_thread(parse_rows, rows, ImportRow)
+    errors = [RowError(row=one.row, field=one.column, detail=one.detail) for one in bad]
+    around = await surroundings_of(
+        session,
+        settings,
+        site_id=options.site_id,
+        serial_keys=[serial_key(row.serial_number) for _, row in parsed],
+    )
+    miners: list[tuple[int, Miner]] = []
+    for place, (line, row) in enumerate(parsed):
+        if place % _BREATH == 0:
+            await asyncio.sleep(0)  # other requests have their turn
+        try:
+            miners.append((line, _miner(principal, around, row, approve=options.approve)))
+        except BadCell as error:
+            errors.append(RowError(row=line, field=error.field, detail=str(error)))
+    return Checked(miners, sorted(errors, key=lambda error: error.row))
+
+
+async def announce(
+    session: AsyncSession,
+    principal: Principal,
+    miners: Sequence[Miner],
+    summary: Mapping[str, Any],
+) -> None:
+    """Publish machines that were just written, and put down who imported them."""
+    if not miners:
+        return
+    session.add_all([Outbox.of(miner_event(miner, MinerRegistered)) for miner in miners])
+    sites = sorted({str(miner.site_id) for miner in miners})
+    await audit(
+        session,
+        AuditEvent,
+        principal,
+        action="miner.import",
+        object_type="miners",
+        object_id=f"{len(miners)} machines",
+        detail={**summary, "site_ids": sites},
+    )
 
 
 def _columns(rows: Sequence[Row]) -> set[str]:
@@ -160,10 +233,13 @@ def _miner(principal: Principal, around: Surroundings, row: ImportRow, *, approv
     site = around.site(row.site)
     plate = around.nameplate(row.model, row.hashrate_ths, row.power_w)
     rack = around.rack(site.id, row.rack, row.position)
+    client_id = around.client(row.client)
+    if principal.client_id not in (None, client_id):
+        raise BadCell("client", "The machine would not be yours.")
     miner = Miner(
         id=new_id(),
         organisation_id=principal.organisation_id,
-        client_id=around.client(row.client),
+        client_id=client_id,
         site_id=site.id,
         serial_number=row.serial_number,
         serial_key=serial_key(row.serial_number),
@@ -182,24 +258,3 @@ def _miner(principal: Principal, around: Surroundings, row: ImportRow, *, approv
     )
     around.claim(miner)
     return miner
-
-
-async def _write(
-    session: AsyncSession, principal: Principal, miners: Sequence[Miner], report: ImportReport
-) -> None:
-    if not miners:
-        return
-    session.add_all(miners)
-    await session.flush()  # the aggregates first, their events after them
-    session.add_all([Outbox.of(miner_event(miner, MinerRegistered)) for miner in miners])
-    summary: Mapping[str, Any] = report.model_dump(include={"rows", "imported", "errors_total"})
-    sites = sorted({str(miner.site_id) for miner in miners})
-    await audit(
-        session,
-        AuditEvent,
-        principal,
-        action="miner.import",
-        object_type="miners",
-        object_id=f"{len(miners)} machines",
-        detail={**summary, "site_ids": sites},
-    )
