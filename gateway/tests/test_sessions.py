@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from common.audit import first_broken
 from common.errors import Unavailable
+from gateway import throttle
 from gateway.db import AuditEvent
-from gateway.sessions import throttle
 from gateway.sessions.clearing import forget_ended
 
 

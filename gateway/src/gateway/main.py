@@ -6,6 +6,7 @@ from common.app import Service, service_app
 from common.background import Role
 from gateway.api_keys import routes as api_keys
 from gateway.db import Base
+from gateway.enrolment import routes as enrolment
 from gateway.first_start import seed
 from gateway.organisations import routes as organisations
 from gateway.organisations.events import OrganisationChanged
@@ -26,6 +27,7 @@ SERVICE = Service(
     routers=[
         sessions.router,
         users.router,
+        enrolment.router,
         organisations.router,
         api_keys.router,
         trail.router,

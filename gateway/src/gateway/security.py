@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import secrets
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from contextlib import suppress
 from typing import Annotated, TypeVar, cast
 from uuid import UUID
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import Depends, Request
 from pwdlib.hashers.argon2 import Argon2Hasher
 from redis.exceptions import RedisError
@@ -24,6 +26,7 @@ log = get_logger()
 T = TypeVar("T")
 _THREADS = 2
 _QUEUE = 20
+_NONCE_BYTES = 12
 REVOCATIONS = "hashyard:gateway:revoked"
 """Redis channel of ids (session, user, API key) whose verified credentials are void."""
 
@@ -79,6 +82,19 @@ class Security:
     def mac(self, purpose: str, value: str) -> bytes:
         """Return a keyed digest; the purpose keeps digests of different kinds apart."""
         return hmac.digest(self._pepper, f"{purpose}\x00{value}".encode(), hashlib.sha256)
+
+    def seal(self, purpose: str, secret: bytes, *, bound_to: bytes) -> bytes:
+        """Return a secret that only this installation opens, and only for what it is bound to."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._sealing(purpose).encrypt(nonce, secret, bound_to)
+
+    def unseal(self, purpose: str, sealed: bytes, *, bound_to: bytes) -> bytes:
+        """Return what was sealed."""
+        nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        return self._sealing(purpose).decrypt(nonce, rest, bound_to)
+
+    def _sealing(self, purpose: str) -> AESGCM:
+        return AESGCM(self.mac("sealing key", purpose))
 
     async def revoke(self, runtime: Runtime, identifier: UUID) -> None:
         """Make every gateway forget what it verified for a session, user or API key.

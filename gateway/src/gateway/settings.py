@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from common.settings import ServiceSettings, package_root
+from gateway.roles import Role
 
 _SEED_BYTES = 32
 _KEY_BYTES = 32
@@ -43,7 +44,7 @@ class Settings(ServiceSettings):
     further_signing_keys: tuple[SecretStr, ...] = ()
     """Seeds of keys that verify and do not sign: the next before a rotation, the last after it."""
     api_key_pepper: SecretStr = Field(min_length=32)
-    """HMAC key over stored API keys, refresh tokens and throttle names."""
+    """HMAC key over stored API keys, refresh tokens and throttle names; seals second factors."""
     admin_email: str | None = None
     admin_password: SecretStr | None = None
     """The platform's first Admin, made at the first start."""
@@ -63,6 +64,8 @@ class Settings(ServiceSettings):
     anonymous_burst: int = Field(default=120, ge=1)
     login_failures: int = Field(default=5, ge=1)
     login_failures_per_address: int = Field(default=30, ge=1)
+    second_factor_roles: frozenset[Role] = frozenset()
+    """Roles that reach nothing but the setting up of a second factor until they have proven it."""
     login_window_s: int = Field(default=900, ge=1)
     replicas: int = Field(default=1, ge=1)
     """Gateways that share the limits; one grants its share while Redis is away."""

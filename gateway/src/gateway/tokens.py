@@ -47,6 +47,8 @@ class AccessClaims:
     expires_at: datetime
     elevated: bool
     """An Admin acting inside a tenant."""
+    strong: bool
+    """A second factor was proven in this login."""
 
 
 class _Key:
@@ -96,6 +98,7 @@ class AccessTokens:
         epoch: int,
         ttl_s: int,
         elevated: bool = False,
+        strong: bool = False,
     ) -> str:
         """Return a signed access token."""
         issued = now()
@@ -112,6 +115,8 @@ class AccessTokens:
             "exp": int((issued + timedelta(seconds=ttl_s)).timestamp()),
             "jti": str(new_id()),
         }
+        if strong:
+            claims["amr"] = ["mfa"]
         if elevated:
             claims["act"] = {"sub": str(user_id)}
         return jwt.encode(self._own.header, claims, self._own.pair, algorithms=[_ALGORITHM])
@@ -157,4 +162,5 @@ def _claims_of(claims: dict[str, Any]) -> AccessClaims:
         epoch=int(claims["epoch"]),
         expires_at=datetime.fromtimestamp(int(claims["exp"]), now().tzinfo),
         elevated="act" in claims,
+        strong="mfa" in claims.get("amr", ()),
     )

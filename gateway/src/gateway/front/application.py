@@ -22,6 +22,7 @@ from gateway.front.limits import Limits, Quota
 from gateway.front.metrics import observe
 from gateway.front.options import Options
 from gateway.front.pages import Pages
+from gateway.front.problems import SecondFactorRequired
 from gateway.front.proxy import ClientLeft, Proxy, Target
 from gateway.front.table import ROUTES, Route, Table, check_media
 from gateway.front.upstream import HttpUpstream
@@ -108,6 +109,10 @@ class Front:
         caller = self._verifier.at_hand(head) if route.access == "required" else None
         if caller is None:
             caller = await self._verifier.caller(head, route.access, address)
+            if caller.owes_second_factor and route.access == "required" and not route.enrolment:
+                raise SecondFactorRequired(
+                    "Set one up at /api/me/second-factor, then refresh the session."
+                )
         quota = self._anonymous if caller.principal.kind == "anonymous" else self._user
         left = self._limits.spend(caller.limit_name, quota.policy)
         if left is None:

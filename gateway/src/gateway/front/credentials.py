@@ -48,6 +48,8 @@ class Caller:
     login: AccessClaims | None = None
     key_id: UUID | None = None
     creator_id: UUID | None = None
+    owes_second_factor: bool = False
+    """The role asks for one, and this login has not proven it."""
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     passes: dict[str, Pass] = field(default_factory=dict[str, Pass], compare=False)
     """Internal tokens by service, prepared."""
@@ -92,7 +94,7 @@ class Verifier:
         if entry is None or entry.until < time.monotonic():
             return None
         caller = entry.caller
-        return None if caller is None or caller.networks else caller
+        return None if caller is None or caller.networks or caller.owes_second_factor else caller
 
     async def caller(self, head: Head, access: Access, address: str) -> Caller:
         """Return who sends this request.
@@ -266,7 +268,8 @@ class Verifier:
             request_id="",  # each request sets its own
             expires_at=claims.expires_at,
         )
-        return Caller(principal, f"user:{claims.user_id}", login=claims)
+        owes = claims.role in self._security.settings.second_factor_roles and not claims.strong
+        return Caller(principal, f"user:{claims.user_id}", login=claims, owes_second_factor=owes)
 
 
 def _key(token: bytes) -> bytes:

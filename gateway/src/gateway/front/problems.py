@@ -1,6 +1,7 @@
 """The problems that only a front door has.
 
 Problem
+├── SecondFactorRequired 403
 ├── NotAcceptable       406
 ├── RequestTimeout      408  the body came too slowly
 ├── UriTooLong          414
@@ -13,7 +14,7 @@ Problem
 
 from typing import ClassVar
 
-from common.errors import MethodNotAllowed, Problem, Unavailable
+from common.errors import Forbidden, MethodNotAllowed, Problem, Unavailable
 
 
 class WrongMethod(MethodNotAllowed):
@@ -21,6 +22,10 @@ class WrongMethod(MethodNotAllowed):
 
     def headers(self) -> dict[str, str]:
         return {"Allow": ", ".join(sorted(self.extensions["allowed"]))}
+
+
+class SecondFactorRequired(Forbidden):
+    title: ClassVar[str] = "The role asks for a second factor"
 
 
 class NotAcceptable(Problem):

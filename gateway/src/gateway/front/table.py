@@ -44,6 +44,8 @@ class Route:
     timeout_s: float = 30.0
     stream: bool = False
     """May answer with server-sent events."""
+    enrolment: bool = False
+    """Open to who still owes the second factor that the role asks for."""
     page: bool = False
     """A page that the gateway itself made at its start."""
     rewrite: str | None = None
@@ -156,7 +158,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/api/auth/login", "gateway", _POST, "ignored", exact=True, body_cap_bytes=8 * _KIB),
     Route("/api/auth/refresh", "gateway", _POST, "ignored", exact=True, body_cap_bytes=8 * _KIB),
     Route("/api/auth/logout", "gateway", _POST, "tried", exact=True, body_cap_bytes=8 * _KIB),
-    Route("/api/me", "gateway", _READ, exact=True),
+    Route("/api/me", "gateway", _READ, exact=True, enrolment=True),
+    Route("/api/me/second-factor", "gateway", enrolment=True, body_cap_bytes=8 * _KIB),
     Route("/api/organisations", "gateway", body_cap_bytes=64 * _KIB),
     Route("/api/api-keys", "gateway", body_cap_bytes=64 * _KIB),
     Route("/api/audit", "gateway", _READ),

@@ -75,6 +75,7 @@ async def elevate(
             epoch=login.epoch,
             ttl_s=security.settings.elevated_token_s,
             elevated=True,
+            strong=login.strong,
         ),
         expires_in=security.settings.elevated_token_s,
         token_type="Bearer",  # noqa: S106  (the name of a scheme)

@@ -23,6 +23,8 @@ class LoginSession(ClientOwned, Base):
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     revoked_because: Mapped[str | None]
+    second_factor: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """Whether a second factor was proven in this login."""
 
 
 class RefreshToken(ClientOwned, Base):

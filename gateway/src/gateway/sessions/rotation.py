@@ -1,11 +1,10 @@
-"""Logging in, and the rotation of refresh tokens.
+"""The rotation of refresh tokens.
 
 A refresh token is used once. Its successor is an HMAC of it, so that the same successor can be
 given again to a browser's second tab without storing it. Using an older one ends the session.
 """
 
 import hashlib
-import secrets
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,8 +25,6 @@ from gateway.security import Security
 from gateway.sessions.models import LoginSession, RefreshToken
 from gateway.users.models import User
 
-REFUSAL = "The e-mail address or the password is wrong."
-
 
 @dataclass(frozen=True, slots=True)
 class Issued:
@@ -37,42 +34,6 @@ class Issued:
     refresh_token: str
     access_s: int
     refresh_s: int
-
-
-async def log_in(
-    runtime: Runtime, security: Security, email: str, password: str, request_id: str
-) -> Issued:
-    """Begin a session for somebody whose password fits.
-
-    Raises:
-        Unauthenticated: unknown, wrong or locked; the answer and its time do not say which.
-    """
-    async with runtime.worker_session() as session:
-        user = await session.scalar(select(User).where(User.email == email))
-    fits = await security.passwords.verify(password, user.password_hash if user else None)
-    async with runtime.worker_session() as session:
-        if user is not None and not (fits and user.active):
-            await _audit(session, user, "login.refuse", user.id, request_id)
-        elif user is not None:
-            return await _begin(session, security, user, request_id)
-    raise Unauthenticated(REFUSAL)
-
-
-async def _begin(session: AsyncSession, security: Security, user: User, request_id: str) -> Issued:
-    begun = now()
-    login = LoginSession(
-        organisation_id=user.organisation_id,
-        client_id=user.client_id,
-        user_id=user.id,
-        expires_at=begun + timedelta(seconds=security.settings.refresh_absolute_s),
-    )
-    session.add(login)
-    await session.flush()  # the session's id, and its row before the token that refers to it
-    refresh = secrets.token_urlsafe(32)
-    stored = _stored(security, login, refresh, begun)
-    session.add(stored)
-    await _audit(session, user, "login.accept", login.id, request_id)
-    return _issued(security, login.id, user, refresh, stored.expires_at)
 
 
 async def refresh(runtime: Runtime, security: Security, token: str, request_id: str) -> Issued:
@@ -114,16 +75,16 @@ async def _exchange(
         return "unknown", None
     login, user = found
     if claimed is not None:
-        stored = _stored(security, login, successor, moment)
+        stored = stored_token(security, login, successor, moment)
         session.add(stored)
-        return _issued(security, login.id, user, successor, stored.expires_at), login.id
+        return issued(security, login, user, successor, stored.expires_at), login.id
     if known.used_at is None:
         return "unknown", None  # expired
     next_one = await _unused_successor(session, security, known, moment)
     if next_one is not None:
-        return _issued(security, login.id, user, successor, next_one.expires_at), login.id
+        return issued(security, login, user, successor, next_one.expires_at), login.id
     login.revoked_at, login.revoked_because = moment, "reuse"
-    await _audit(session, user, "session.revoke_on_reuse", login.id, request_id)
+    await audit_login(session, user, "session.revoke_on_reuse", login.id, request_id)
     return "reused", login.id
 
 
@@ -155,7 +116,7 @@ async def log_out(
             return
         login, user = found
         login.revoked_at, login.revoked_because = now(), "logout"
-        await _audit(session, user, "session.logout", login.id, request_id)
+        await audit_login(session, user, "session.logout", login.id, request_id)
     await security.revoke(runtime, login.id)
 
 
@@ -176,7 +137,10 @@ async def _alive(
     return (found[0], found[1]) if found else None
 
 
-def _stored(security: Security, login: LoginSession, token: str, moment: datetime) -> RefreshToken:
+def stored_token(
+    security: Security, login: LoginSession, token: str, moment: datetime
+) -> RefreshToken:
+    """Return the row of a refresh token."""
     idle = moment + timedelta(seconds=security.settings.refresh_idle_s)
     return RefreshToken(
         digest=_digest(token),
@@ -188,18 +152,20 @@ def _stored(security: Security, login: LoginSession, token: str, moment: datetim
     )
 
 
-def _issued(
-    security: Security, login_id: UUID, user: User, refresh_token: str, expires_at: datetime
+def issued(
+    security: Security, login: LoginSession, user: User, refresh_token: str, expires_at: datetime
 ) -> Issued:
+    """Return a pair: a fresh access token beside a refresh token."""
     ttl_s = security.settings.access_token_s
     access = security.tokens.issue(
         user_id=user.id,
-        session_id=login_id,
+        session_id=login.id,
         organisation_id=user.organisation_id,
         client_id=user.client_id,
         role=user.role,
         epoch=user.epoch,
         ttl_s=ttl_s,
+        strong=login.second_factor,
     )
     return Issued(access, refresh_token, ttl_s, int((expires_at - now()).total_seconds()))
 
@@ -212,9 +178,10 @@ def _successor(security: Security, token: str) -> str:
     return urlsafe_b64encode(security.mac("refresh successor", token)).rstrip(b"=").decode()
 
 
-async def _audit(
+async def audit_login(
     session: AsyncSession, user: User, action: str, object_id: UUID, request_id: str
 ) -> None:
+    """Append a line about somebody's session to the audit trail."""
     actor = Principal(
         subject=user.id,
         kind="user",

@@ -8,11 +8,12 @@ from common.errors import Forbidden, TooManyRequests, Unauthenticated, Unavailab
 from common.runtime import RuntimeDep
 from gateway.csrf import CrossSite, check_own_page
 from gateway.security import SecurityDep
-from gateway.sessions import rotation
+from gateway.sessions import login, rotation
 from gateway.sessions.cookies import clear_cookies, refresh_cookie, set_cookies
+from gateway.sessions.login import SecondFactorNeeded, WrongSecondFactor
 from gateway.sessions.rotation import Issued
 from gateway.sessions.schemas import BrowserSession, Credentials, RefreshOrder, TokenPair
-from gateway.sessions.throttle import Throttle
+from gateway.throttle import Throttle
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 
@@ -20,12 +21,14 @@ router = APIRouter(prefix="/api/auth", tags=["auth"])
 async def _password_login(
     body: Credentials, request: Request, runtime: RuntimeDep, security: SecurityDep
 ) -> Issued:
-    throttle = Throttle(security, runtime.redis, runtime.settings.kafka_topic_prefix)
+    throttle = Throttle.of(security, runtime)
     address = request.client.host if request.client else ""
     await throttle.begin(body.email, address)
-    issued = await rotation.log_in(
-        runtime, security, body.email, body.password, request.state.request_id
-    )
+    try:
+        issued = await login.log_in(runtime, security, throttle, body, request.state.request_id)
+    except SecondFactorNeeded:  # the password was right, and no code was guessed
+        await throttle.succeeded(body.email, address)
+        raise
     await throttle.succeeded(body.email, address)
     return issued
 
@@ -35,7 +38,9 @@ def _own_page(request: Request, security: SecurityDep) -> None:
 
 
 PasswordLogin = Annotated[Issued, Depends(_password_login)]
-_LOGIN = problems(Unauthenticated, TooManyRequests, Unavailable)
+_LOGIN = problems(
+    Unauthenticated, SecondFactorNeeded, WrongSecondFactor, TooManyRequests, Unavailable
+)
 
 
 @router.post("/token", responses=_LOGIN)
@@ -84,11 +89,11 @@ async def log_out(
     body: RefreshOrder | None = None,
 ) -> None:
     """End the session of the access token, the cookie or the refresh token, if it has not ended."""
-    login = getattr(request.state, "login", None)
+    claims = getattr(request.state, "login", None)
     await rotation.log_out(
         runtime,
         security,
-        login.session_id if login else None,
+        claims.session_id if claims else None,
         body.refresh_token if body else None,
         request.state.request_id,
     )

@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from gateway.users.schemas import Email
 
+Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=6, max_length=20)]
+
 
 class Credentials(BaseModel):
     """Who wants to log in."""
@@ -14,6 +16,8 @@ class Credentials(BaseModel):
 
     email: Email
     password: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    code: Code | None = None
+    """Of the second factor, where the person has one: of the device, or a recovery code."""
 
 
 class RefreshOrder(BaseModel):

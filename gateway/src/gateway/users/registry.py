@@ -104,7 +104,7 @@ async def change_user(
     change: UserChange,
 ) -> User:
     """Change a member's role, or lock the member out; issued access tokens end."""
-    user = await _member(session, organisation_id, user_id)
+    user = await find_member(session, organisation_id, user_id)
     organisation = await session.get(Organisation, organisation_id)
     assert organisation is not None  # the member refers to it
     if change.role is not None:
@@ -125,7 +125,7 @@ async def erase_user(
     session: AsyncSession, principal: Principal, organisation_id: UUID, user_id: UUID
 ) -> None:
     """Forget a person: the row stays for those that refer to it, with nothing personal in it."""
-    user = await _member(session, organisation_id, user_id)
+    user = await find_member(session, organisation_id, user_id)
     if user.id == principal.subject:
         raise Forbidden("Nobody erases himself.")
     user.email = f"{user.id}@erased.invalid"
@@ -173,7 +173,12 @@ async def whoami(runtime: Runtime, principal: Principal, *, elevated: bool) -> M
     )
 
 
-async def _member(session: AsyncSession, organisation_id: UUID, user_id: UUID) -> User:
+async def find_member(session: AsyncSession, organisation_id: UUID, user_id: UUID) -> User:
+    """Return a member, locked for a change.
+
+    Raises:
+        NotFound: the organisation has no such member.
+    """
     user = await session.get(User, user_id, with_for_update=True)
     if user is None or user.member_of != organisation_id:
         raise NotFound("There is no such member.")

@@ -1,11 +1,19 @@
-"""How often somebody may try a password: counted by address and mailbox, never telling which."""
+"""How often somebody may try a password: counted by address and mailbox, never telling which.
 
+Codes of a second factor are counted by person: who may try them knows the password.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
+from typing import Self
+from uuid import UUID
 
 from redis.asyncio import Redis
 
 from common.errors import TooManyRequests, Unavailable
+from common.runtime import Runtime
 from gateway import gcra
 from gateway.gcra import Policy, RedisAway
 from gateway.security import Security
@@ -32,6 +40,11 @@ class Throttle:
         self._redis = redis
         self._prefix = f"{prefix}gateway:login:"
 
+    @classmethod
+    def of(cls, security: Security, runtime: Runtime) -> Self:
+        """Return the throttle of this gateway."""
+        return cls(security, runtime.redis, runtime.settings.kafka_topic_prefix)
+
     async def begin(self, email: str, address: str) -> None:
         """Count a try.
 
@@ -40,25 +53,39 @@ class Throttle:
             Unavailable: Redis is away.
         """
         for count in self._counts(email, address):
-            try:
-                grant = await gcra.take(self._redis, count.name, count.policy, 1)
-            except RedisAway as error:
-                raise Unavailable("Nobody can log in just now; try again.", retry_after_s=2) from (
-                    error
-                )
-            if grant.count == 0:
-                raise TooManyRequests(
-                    "Too many logins failed; wait before the next.",
-                    retry_after_s=grant.retry_after_s,
-                )
+            await self._take(count)
 
     async def succeeded(self, email: str, address: str) -> None:
         """Give a try back: the password was right."""
         for count in self._counts(email, address):
-            try:
-                await gcra.give_back(self._redis, count.name, count.policy)
-            except RedisAway:
-                return
+            await self._give_back(count)
+
+    @asynccontextmanager
+    async def code_try(self, user_id: UUID) -> AsyncGenerator[None]:
+        """Count a try of a code, and give it back if what is done with it succeeds.
+
+        Raises:
+            TooManyRequests: too many tries failed lately.
+            Unavailable: Redis is away.
+        """
+        count = self._count(f"code {user_id}", self._security.settings.login_failures)
+        await self._take(count)
+        yield
+        await self._give_back(count)
+
+    async def _take(self, count: _Count) -> None:
+        try:
+            grant = await gcra.take(self._redis, count.name, count.policy, 1)
+        except RedisAway as error:
+            raise Unavailable("Nobody can log in just now; try again.", retry_after_s=2) from error
+        if grant.count == 0:
+            raise TooManyRequests(
+                "Too many tries failed; wait before the next.", retry_after_s=grant.retry_after_s
+            )
+
+    async def _give_back(self, count: _Count) -> None:
+        with suppress(RedisAway):
+            await gcra.give_back(self._redis, count.name, count.policy)
 
     def _counts(self, email: str, address: str) -> list[_Count]:
         settings = self._security.settings
