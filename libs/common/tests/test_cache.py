@@ -69,8 +69,45 @@ async def test_organisations_do_not_share(cache: Cache) -> None:
 async def test_a_dropped_entry_is_loaded_again(cache: Cache) -> None:
     source, organisation = Source(), new_id()
     await cache.get(organisation, "k", source.load)
-    await cache.drop(organisation, "k")
+    await cache.drop(organisation)
     assert await cache.get(organisation, "k", source.load) == {"call": 2}
+
+
+async def test_a_load_that_began_before_the_drop_does_not_bring_the_old_state_back(
+    runtime: Runtime,
+) -> None:
+    state = {"now": "old"}
+
+    async def load() -> Any:
+        seen = state["now"]
+        await asyncio.sleep(0.1)
+        return seen
+
+    organisation, name = new_id(), str(new_id())
+    here, there = (Cache(runtime.redis, name, fresh_s=60) for _ in range(2))
+    early = asyncio.create_task(here.get(organisation, "k", load))
+    await asyncio.sleep(0.05)
+    state["now"] = "new"
+    await there.drop(organisation)
+    # Neither the flight under way nor what it leaves behind is taken for the present state.
+    assert await here.get(organisation, "k", load) == "new"
+    assert await early == "old"
+    assert await there.get(organisation, "k", load) == "new"
+
+
+async def test_what_redis_could_not_be_told_is_not_read_from_it_later(runtime: Runtime) -> None:
+    source, organisation, name = Source(), new_id(), str(new_id())
+    cache = Cache(runtime.redis, name, fresh_s=60)
+    await cache.get(organisation, "k", source.load)
+    away: Redis = Redis(port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))
+    cache._redis = away  # pyright: ignore[reportPrivateUsage]  (Redis goes away)
+    await cache.drop(organisation)
+    assert await cache.get(organisation, "k", source.load) == {"call": 2}
+    cache._redis = runtime.redis  # pyright: ignore[reportPrivateUsage]  (and comes back)
+    await asyncio.sleep(1.1)  # it is not asked again at once
+    assert await cache.get(organisation, "k", source.load) == {"call": 3}
+    assert await cache.get(organisation, "k", source.load) == {"call": 3}
+    await away.aclose()
 
 
 async def test_without_redis_the_source_is_asked(without_redis: Cache) -> None:

@@ -1,6 +1,10 @@
 """A read-through cache on Redis: single flight, stale while it is revalidated, never required.
 
 An entry belongs to one organisation. When Redis is away the source is asked each time.
+
+What is dropped stays dropped: an organisation has a mark, which `drop` renews, and an entry counts
+only under the mark that stood before its load began. A load that saw the state before a change may
+so end after it without bringing the old state back.
 """
 
 import asyncio
@@ -16,10 +20,16 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from structlog import get_logger
 
+from common.ids import new_id
+
 log = get_logger()
 reads = Counter("cache_reads_total", "Reads of the cache", ("name", "result"))
 _LOCK_S = 10
 _WAIT_S = 0.02
+_MARK_S = 86_400
+"""Longer than any entry lives."""
+_PAUSE_S = 1
+"""So long nobody waits for a Redis that has just failed."""
 
 
 class Cache:
@@ -34,7 +44,9 @@ class Cache:
         self._name = name
         self._fresh_s = fresh_s
         self._stale_s = stale_s
-        self._flights: dict[str, asyncio.Task[Any]] = {}
+        self._flights: dict[tuple[str, str], asyncio.Task[Any]] = {}
+        self._undropped: set[UUID] = set()
+        self._away_until = 0.0
 
     def _key(self, organisation_id: UUID, key: str) -> str:
         return f"cache:{self._name}:{organisation_id}:{key}"
@@ -42,53 +54,78 @@ class Cache:
     async def get(self, organisation_id: UUID, key: str, load: Callable[[], Awaitable[Any]]) -> Any:
         """Return the value (anything JSON can hold); `load` asks the source."""
         place = self._key(organisation_id, key)
-        try:
-            raw: bytes | None = await self._redis.get(place)
-        except (RedisError, OSError):
+        if time.monotonic() < self._away_until:
             reads.labels(self._name, "bypass").inc()
-            return await self._fly(place, load)
-        if raw is not None:
-            entry = orjson.loads(raw)
-            fresh = time.time() < entry["until"]
-            reads.labels(self._name, "hit" if fresh else "stale").inc()
-            if not fresh:
-                self._start(place, load)  # somebody renews it; this caller does not wait
-            return entry["value"]
-        reads.labels(self._name, "miss").inc()
-        return await self._fly(place, load)
+            return await load()
+        try:
+            if organisation_id in self._undropped:
+                await self._renew_mark(organisation_id)
+            found: list[bytes | None] = await self._redis.mget(self._mark(organisation_id), place)
+        except (RedisError, OSError):
+            self._away_until = time.monotonic() + _PAUSE_S
+            reads.labels(self._name, "bypass").inc()
+            return await load()
+        mark = (found[0] or b"").decode()
+        entry = _entry(found[1], mark)
+        if entry is None:
+            reads.labels(self._name, "miss").inc()
+            return await self._fly(place, mark, load)
+        fresh = time.time() < entry["until"]
+        reads.labels(self._name, "hit" if fresh else "stale").inc()
+        if not fresh:
+            self._start(place, mark, load)  # somebody renews it; this caller does not wait
+        return entry["value"]
 
-    async def drop(self, organisation_id: UUID, key: str) -> None:
-        """Forget an entry: what it was made from has changed."""
-        with suppress(RedisError, OSError):
-            await self._redis.delete(self._key(organisation_id, key))
+    async def drop(self, organisation_id: UUID) -> None:
+        """Forget an organisation's entries: what they were made from has changed.
 
-    async def _fly(self, place: str, load: Callable[[], Awaitable[Any]]) -> Any:
-        return await asyncio.shield(self._start(place, load))
+        Where Redis cannot be told, this process does without the entries until it can be.
+        """
+        self._undropped.add(organisation_id)
+        if time.monotonic() < self._away_until:
+            return
+        try:
+            for one in list(self._undropped):  # and those that it could not be told of before
+                await self._renew_mark(one)
+        except (RedisError, OSError):
+            self._away_until = time.monotonic() + _PAUSE_S
 
-    def _start(self, place: str, load: Callable[[], Awaitable[Any]]) -> asyncio.Task[Any]:
-        """Join the load that is under way in this process, or begin one."""
-        flight = self._flights.get(place)
+    def _mark(self, organisation_id: UUID) -> str:
+        return f"cache-mark:{self._name}:{organisation_id}"
+
+    async def _renew_mark(self, organisation_id: UUID) -> None:
+        await self._redis.set(self._mark(organisation_id), str(new_id()), ex=_MARK_S)
+        self._undropped.discard(organisation_id)
+
+    async def _fly(self, place: str, mark: str, load: Callable[[], Awaitable[Any]]) -> Any:
+        return await asyncio.shield(self._start(place, mark, load))
+
+    def _start(
+        self, place: str, mark: str, load: Callable[[], Awaitable[Any]]
+    ) -> asyncio.Task[Any]:
+        """Join the load that is under way in this process since the last drop, or begin one."""
+        flight = self._flights.get((place, mark))
         if flight is None:
-            flight = asyncio.create_task(self._load(place, load))
-            self._flights[place] = flight
-            flight.add_done_callback(lambda done: self._landed(place, done))
+            flight = asyncio.create_task(self._load(place, mark, load))
+            self._flights[place, mark] = flight
+            flight.add_done_callback(lambda done: self._landed(place, mark, done))
         return flight
 
-    def _landed(self, place: str, done: "asyncio.Task[Any]") -> None:
-        self._flights.pop(place, None)
+    def _landed(self, place: str, mark: str, done: "asyncio.Task[Any]") -> None:
+        self._flights.pop((place, mark), None)
         if not done.cancelled() and (error := done.exception()) is not None:
             log.info("cache.load_failed", name=self._name, error=repr(error)[:200])
 
-    async def _load(self, place: str, load: Callable[[], Awaitable[Any]]) -> Any:
-        lock = f"{place}:lock"
+    async def _load(self, place: str, mark: str, load: Callable[[], Awaitable[Any]]) -> Any:
+        lock = f"{place}:{mark}:lock"
         mine = await self._acquire(lock)
         if not mine:
             with suppress(RedisError, OSError, TimeoutError):
-                return await self._await_other(place, lock)
+                return await self._await_other(place, mark, lock)
         try:
             value = await load()
             with suppress(RedisError, OSError):
-                entry = {"value": value, "until": time.time() + self._fresh_s}
+                entry = {"value": value, "until": time.time() + self._fresh_s, "mark": mark}
                 ttl_ms = round((self._fresh_s + self._stale_s) * 1000)
                 await self._redis.set(place, orjson.dumps(entry, default=str), px=ttl_ms)
             return value
@@ -104,13 +141,18 @@ class Cache:
         except (RedisError, OSError):
             return True
 
-    async def _await_other(self, place: str, lock: str) -> Any:
+    async def _await_other(self, place: str, mark: str, lock: str) -> Any:
         """Wait for the value that another process is loading."""
         async with asyncio.timeout(_LOCK_S):
             while True:
-                raw: bytes | None = await self._redis.get(place)
-                if raw is not None and time.time() < (entry := orjson.loads(raw))["until"]:
+                entry = _entry(await self._redis.get(place), mark)
+                if entry is not None and time.time() < entry["until"]:
                     return entry["value"]
                 if not await self._redis.exists(lock):
                     raise TimeoutError
                 await asyncio.sleep(_WAIT_S)
+
+
+def _entry(raw: bytes | None, mark: str) -> dict[str, Any] | None:
+    entry: dict[str, Any] | None = None if raw is None else orjson.loads(raw)
+    return entry if entry is not None and entry["mark"] == mark else None
