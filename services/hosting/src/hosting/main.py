@@ -16,6 +16,7 @@ from hosting.incidents.events import IncidentClosed, IncidentOpened
 from hosting.incidents.ledger import announce_incidents
 from hosting.miners import reactions as miner_reactions
 from hosting.miners import routes as miners
+from hosting.miners import tiles
 from hosting.miners.events import CommandOrdered, MinerChanged, MinerRegistered
 from hosting.settings import Settings
 from hosting.sites import routes as sites
@@ -40,6 +41,7 @@ SERVICE = Service(
     background=[
         announce_incidents, curtailment_scheduler.run, import_jobs.do_jobs, import_jobs.sweep,
     ],
+    setup=tiles.watch,
 )  # fmt: skip
 
 

@@ -1,11 +1,10 @@
-"""Finding machines: pages for people, cursors for programs, tiles for the wall."""
+"""Finding machines: pages for people, cursors for programs."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.errors import BadRequest
@@ -13,9 +12,8 @@ from common.pages import PageRequest, decode_cursor, encode_cursor, page_of, pag
 from hosting.domain.miner_status import MinerStatus
 from hosting.domain.serial import like_pattern
 from hosting.miners.models import Miner
-from hosting.miners.schemas import Kpi, MinerView, SiteKpi, SiteTiles
+from hosting.miners.schemas import MinerView
 from hosting.settings import Settings
-from hosting.sites.models import Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,43 +45,6 @@ async def list_after(
     items = found[:limit]
     more = encode_cursor([items[-1].id], key) if len(found) > limit else None
     return {"items": [MinerView.model_validate(miner) for miner in items], "next_cursor": more}
-
-
-async def tiles(session: AsyncSession, client_id: UUID | None) -> Kpi:
-    """Count the machines that the caller may see, by status and site."""
-    rows = await session.execute(
-        select(Miner.site_id, Miner.status, func.count())
-        .where(Miner.removed_at.is_(None))
-        .group_by(Miner.site_id, Miner.status)
-    )
-    by_site: dict[UUID, dict[str, int]] = {}
-    for site_id, status, count in rows:
-        by_site.setdefault(site_id, {})[status] = count
-    query = select(Site.id, Site.name).where(Site.removed_at.is_(None)).order_by(Site.name)
-    if client_id is not None:  # a client sees no more of the operator than where its machines are
-        query = query.where(Site.id.in_(by_site))
-    sites = await session.execute(query)
-    named = [
-        SiteKpi(site_id=site_id, site_name=name, **_tiles([by_site.get(site_id, {})]).model_dump())
-        for site_id, name in sites
-    ]
-    return Kpi(by_site=named, **_tiles(list(by_site.values())).model_dump())
-
-
-def _tiles(counts: Sequence[dict[str, int]]) -> SiteTiles:
-    def of(status: MinerStatus) -> int:
-        return sum(one.get(status, 0) for one in counts)
-
-    return SiteTiles(
-        total=sum(sum(one.values()) for one in counts),
-        active=of("active"),
-        offline=of("offline"),
-        maintenance=of("maintenance"),
-        curtailed=of("curtailed"),
-        pending=of("pending_approval"),
-        starting=of("starting"),
-        stopping=of("stopping"),
-    )
 
 
 def _position(cursor: str, key: str) -> UUID:

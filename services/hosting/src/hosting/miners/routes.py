@@ -10,10 +10,11 @@ from common.db import Session
 from common.errors import BadRequest, Forbidden, problems
 from common.idempotency import IdempotencyKey, KeyReused, StillRunning, once
 from common.pages import CursorPage, Page, PageQuery
+from common.runtime import RuntimeDep
 from hosting import db
 from hosting.auth import MinersApprover, MinersCommander, MinersReader, MinersWriter
 from hosting.domain.miner_status import MinerAction, MinerStatus
-from hosting.miners import batches, commands, listing, maintenance, registry
+from hosting.miners import batches, commands, listing, maintenance, registry, tiles
 from hosting.miners.commands import CommandNotFound, MinerDisabled
 from hosting.miners.detail import detail
 from hosting.miners.holds import HeldByPlan
@@ -151,9 +152,9 @@ async def run_batch(
 
 
 @router.get("/kpi")
-async def get_kpi(session: Session, principal: MinersReader) -> Kpi:
+async def get_kpi(runtime: RuntimeDep, principal: MinersReader) -> Kpi:
     """Count machines by status, in all and for each site."""
-    return await listing.tiles(session, principal.client_id)
+    return await tiles.tiles(runtime, principal)
 
 
 @router.get("/miners/{miner_id}", responses=problems(MinerNotFound))
