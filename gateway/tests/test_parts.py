@@ -24,6 +24,7 @@ from gateway.roles import ROLES, SCOPES_OF
 from gateway.settings import Settings
 
 KEY = "k" * 40
+CONTRACTS = Path(__file__).parents[2] / "contracts" / "openapi"
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -82,6 +83,36 @@ def test_documents_are_merged_without_mixing_their_schemas() -> None:
     assert schema["oneOf"][0]["$ref"] == "#/components/schemas/HostingThing"
     assert schema["discriminator"]["mapping"]["thing"] == "#/components/schemas/HostingThing"
     validate(merged)
+
+
+def test_what_the_front_answers_is_declared() -> None:
+    merged = merge(read_contracts(CONTRACTS))
+
+    def declared(method: str, path: str) -> set[str]:
+        return set(merged["paths"][path][method]["responses"])
+
+    key_route = declared("get", "/api/hosting/api/telemetry/{miner_id}")
+    assert {"400", "401", "403", "406", "422", "429", "502", "503", "504"} <= key_route
+    assert "413" not in key_route
+    assert {"400", "408", "413", "415", "429", "503"} <= declared("post", "/api/auth/refresh")
+    assert not {"502", "504"} & declared("post", "/api/auth/refresh")
+    assert "401" in declared("get", "/api/calculator/miner-models")
+    for item in merged["paths"].values():
+        for operation in item.values():
+            for status, answer in operation["responses"].items():
+                if int(status) < 400:
+                    continue
+                name = answer.get("$ref", "").removeprefix("#/components/responses/")
+                told = merged["components"]["responses"][name] if name else answer
+                assert "application/problem+json" in told["content"], operation
+    # What a service has said itself stays.
+    own = merged["paths"]["/api/hosting/curtailment/trigger"]["post"]["responses"]["409"]
+    assert (
+        own
+        == read_contracts(CONTRACTS)["hosting"]["paths"]["/api/hosting/curtailment/trigger"][
+            "post"
+        ]["responses"]["409"]
+    )
 
 
 def test_contradictions_are_refused() -> None:

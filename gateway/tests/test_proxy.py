@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from gateway.front.breaker import Breaker
-from gateway.front.problems import Shed
 from gateway.front.protocol import FrontProtocol
+from gateway.problems import Shed
 
 RAW = "/api/intelligence/x"
 

@@ -1,4 +1,7 @@
-"""One OpenAPI document from those of all services: documents are merged, not applications."""
+"""One OpenAPI document from those of all services: documents are merged, not applications.
+
+To what the services declare comes what the front answers in their place.
+"""
 
 import copy
 import json
@@ -7,8 +10,45 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from common.errors import (
+    BadRequest,
+    Forbidden,
+    Invalid,
+    TooLarge,
+    TooManyRequests,
+    Unauthenticated,
+    UnsupportedMedia,
+    problems,
+)
+from gateway.problems import (
+    NotAcceptable,
+    RequestTimeout,
+    SecondFactorRequired,
+    Shed,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+
 Document = dict[str, Any]
 _SHARED = frozenset({"ProblemDocument", "FieldError", "HTTPValidationError", "ValidationError"})
+_ANSWERS = {
+    f"Gateway{status}": answer
+    for status, answer in problems(
+        BadRequest, Unauthenticated, Forbidden, SecondFactorRequired, NotAcceptable,
+        RequestTimeout, TooLarge, UnsupportedMedia, Invalid, TooManyRequests,
+        UpstreamUnreachable, Shed, UpstreamTimeout,
+    ).items()
+}  # fmt: skip
+_ANY = frozenset({400, 406, 422, 429, 503})
+_WITH_BODY = frozenset({408, 413, 415})
+_WITH_CREDENTIALS = frozenset({401, 403})
+_PASSED_ON = frozenset({401, 502, 504})
+"""401 also where credentials are optional: wrong ones are refused."""
+_DESCRIPTION = """\
+Every error is an RFC 9457 problem (`application/problem+json`). GET may be asked for as HEAD; \
+OPTIONS names a path's methods. Limited answers carry `RateLimit` and `RateLimit-Policy`, refusals \
+`Retry-After`. Whatever the operation, an address over 8 kB is 414, an expectation other than \
+`100-continue` 417, and a head over 16 kB or 64 fields 431."""
 _REFERENCE = re.compile(r"#/components/(\w+)/(.+)")
 
 
@@ -33,7 +73,7 @@ def merge(documents: Mapping[str, Document]) -> Document:
     """
     merged: Document = {
         "openapi": "3.1.0",
-        "info": {"title": "Hashyard", "version": "1"},
+        "info": {"title": "Hashyard", "version": "1", "description": _DESCRIPTION},
         "paths": {},
         "components": {},
     }
@@ -46,8 +86,27 @@ def merge(documents: Mapping[str, Document]) -> Document:
                 raise MergeError(msg)
             merged["paths"][path] = item
             _check_operations(item, operations, service)
+            for operation in item.values():
+                if isinstance(operation, dict):
+                    _declare_front(cast("Document", operation), passed_on=service != "gateway")
         _merge_components(merged["components"], document.get("components", {}), service)
+    merged["components"]["responses"] = copy.deepcopy(_ANSWERS)
     return merged
+
+
+def _declare_front(operation: Document, *, passed_on: bool) -> None:
+    """Declare what the front answers before, or instead of, the service."""
+    declared = _ANY
+    if "requestBody" in operation:
+        declared |= _WITH_BODY
+    if operation.get("security"):
+        declared |= _WITH_CREDENTIALS
+    if passed_on:
+        declared |= _PASSED_ON
+    answers: Document = operation["responses"]
+    for status in declared:
+        answers.setdefault(str(status), {"$ref": f"#/components/responses/Gateway{status}"})
+    operation["responses"] = dict(sorted(answers.items()))
 
 
 def _renamed(service: str, original: Document) -> Document:

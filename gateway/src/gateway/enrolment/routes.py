@@ -28,7 +28,7 @@ _TRIED = (TooManyRequests, Unavailable, LoginNeeded)
 
 @router.get(_OWN, responses=problems(LoginNeeded))
 async def get_second_factor(
-    login: CurrentLogin, runtime: RuntimeDep, security: SecurityDep
+    login: CurrentLogin, _: AnyPrincipal, runtime: RuntimeDep, security: SecurityDep
 ) -> SecondFactorView:
     """Say whether the caller has a second factor, and whether the role needs one."""
     return await enrolling.view(runtime, security, login)
@@ -36,7 +36,11 @@ async def get_second_factor(
 
 @router.post(_OWN, status_code=201, responses=problems(WrongPassword, AlreadyEnrolled, *_TRIED))
 async def enrol_second_factor(
-    body: EnrolmentOrder, login: CurrentLogin, runtime: RuntimeDep, security: SecurityDep
+    body: EnrolmentOrder,
+    login: CurrentLogin,
+    _: AnyPrincipal,
+    runtime: RuntimeDep,
+    security: SecurityDep,
 ) -> Enrolment:
     """Begin with an authenticator application; it counts from `confirm` on."""
     async with Throttle.of(security, runtime).code_try(login.user_id):

@@ -22,12 +22,12 @@ from gateway.front.limits import Limits, Quota
 from gateway.front.metrics import observe
 from gateway.front.options import Options
 from gateway.front.pages import Pages
-from gateway.front.problems import SecondFactorRequired
 from gateway.front.proxy import ClientLeft, Proxy, Target
 from gateway.front.table import ROUTES, Route, Table, check_media
 from gateway.front.upstream import HttpUpstream
 from gateway.gcra import Policy
 from gateway.openapi import merge, read_contracts
+from gateway.problems import SecondFactorRequired
 from gateway.security import Security
 from gateway.settings import Settings
 

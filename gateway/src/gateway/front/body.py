@@ -7,8 +7,8 @@ from starlette.types import Message, Receive
 
 from common.errors import TooLarge
 from gateway.front.guard import Head
-from gateway.front.problems import RequestTimeout
 from gateway.front.wire import WHOLE_BYTES
+from gateway.problems import RequestTimeout
 
 
 class ClientGone(Exception):

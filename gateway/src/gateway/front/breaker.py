@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from gateway.front.metrics import breaker_open, shed
-from gateway.front.problems import Shed
+from gateway.problems import Shed
 
 _FAILURES = 5
 _OPEN_S = 2.0

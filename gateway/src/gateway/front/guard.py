@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from common.errors import BadRequest, Invalid, NotFound, Problem, UnsupportedMedia
-from gateway.front.problems import (
+from gateway.problems import (
     ExpectationFailed,
     HeadersTooLarge,
     NotAcceptable,

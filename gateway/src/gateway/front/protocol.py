@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from common.errors import CONTENT_TYPE, BadRequest, Problem
 from common.ids import new_id
 from gateway.front.guard import MAX_HEADER_BYTES, MAX_URL_BYTES, UNDERSTOOD
-from gateway.front.problems import HeadersTooLarge, RequestTimeout, UriTooLong, WrongMethod
+from gateway.problems import HeadersTooLarge, RequestTimeout, UriTooLong, WrongMethod
 
 _MAX_HEAD_BYTES = MAX_URL_BYTES + 2 * MAX_HEADER_BYTES
 

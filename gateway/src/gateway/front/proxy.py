@@ -19,9 +19,9 @@ from gateway.front.exchange import Exchange
 from gateway.front.guard import Head
 from gateway.front.metrics import shed, upstream_seconds
 from gateway.front.passes import Pass
-from gateway.front.problems import UpstreamTimeout, UpstreamUnreachable
 from gateway.front.upstream import Reply, Upstream
 from gateway.front.wire import Headers, Unreachable
+from gateway.problems import UpstreamTimeout, UpstreamUnreachable
 
 _BODY_FACTOR = 4
 """A whole answer may take this many times the route's time-out; a trickle ends there."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from common.errors import NotFound, UnsupportedMedia
 from gateway.front.guard import METHODS, Head
-from gateway.front.problems import WrongMethod
+from gateway.problems import WrongMethod
 
 Access = Literal["required", "optional", "tried", "ignored"]
 """`optional`: anonymous without credentials, refused with bad ones; `tried`: bad ones are none."""
