@@ -1,10 +1,13 @@
 """The relay against what bounds it, in one run.
 
-1. Throughput: draining an outbox, beside aiokafka's windowed producer sending the same records.
+1. Throughput: draining an outbox, beside aiokafka's windowed producer sending the same records,
+   made ready beforehand. Both are started and have sent before the clock runs.
 2. Delay from commit to consumer at 200 events/s, beside a bare loop: NOTIFY in the transaction, a
    listener that produces at once, no outbox, no marking.
 
-    .venv/bin/python bench/relay.py [--json FILE] [--rows 20000] [--seconds 10]
+Same producer settings, headers and event loop (uvloop, as in the services) on both sides.
+
+    .venv/bin/python bench/relay.py [--json FILE] [--rows 40000] [--seconds 10]
 """
 
 import argparse
@@ -18,13 +21,15 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+import uvloop
+from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
 from common import migrations, postgres
 from common.bootstrap import bootstrap_sql
+from common.clock import now
 from common.ids import new_id
 from common.kafka import ensure_topics, make_producer, prefixed
 from common.relay import WINDOW, Relay
@@ -35,6 +40,8 @@ INFRA = Path(".local/test/infra.json")
 TOPIC = "hosting.command.v1"
 DATA = {"site_id": "x" * 36, "reason": "y" * 180}
 RATE = 200
+AGGREGATES = 5_000
+TRACE = {"correlation_id": str(new_id()), "causation_id": str(new_id())}
 
 
 @asynccontextmanager
@@ -81,61 +88,89 @@ async def installation() -> AsyncGenerator[Runtime]:
         await admin.close()
 
 
-async def fill(runtime: Runtime, rows: int) -> None:
-    """Write committed, unsent events."""
+def headers(event_id: str, key: str, tenant: str, at: str) -> list[tuple[str, bytes]]:
+    """Return what a record of ours carries."""
+    values = {
+        "ce_specversion": "1.0", "ce_id": event_id, "ce_source": "/hosting",
+        "ce_type": "hosting.command.ordered.v1", "ce_subject": key, "ce_time": at,
+        "ce_partitionkey": key, "ce_sequence": "1", "ce_tenant": tenant,
+        "ce_correlationid": TRACE["correlation_id"], "ce_causationid": TRACE["causation_id"],
+        "content-type": "application/json",
+    }  # fmt: skip
+    return [(name, value.encode()) for name, value in values.items()]
+
+
+async def fill(runtime: Runtime, rows: int) -> int:
+    """Write committed, unsent events; return the last one's number."""
     async with runtime.worker_session() as session:
         await session.execute(
             text(
                 "INSERT INTO hosting.outbox (event_id, type, topic, key, organisation_id, version, "
                 "data, headers, occurred_at) SELECT gen_random_uuid(), "
-                "'hosting.command.ordered.v1', :topic, (n % 500)::text, :org, 1, "
-                "CAST(:data AS jsonb), '{}'::jsonb, now() FROM generate_series(1, :rows) n"
+                "'hosting.command.ordered.v1', :topic, md5((n % :keys)::text)::uuid::text, :org, 1,"
+                " CAST(:data AS jsonb), CAST(:trace AS jsonb), clock_timestamp() "
+                "FROM generate_series(1, :rows) n"
             ),
-            {"topic": TOPIC, "org": new_id(), "data": json.dumps(DATA), "rows": rows},
-        )
+            {
+                "topic": TOPIC, "org": new_id(), "data": json.dumps(DATA),
+                "trace": json.dumps(TRACE), "rows": rows, "keys": AGGREGATES,
+            },
+        )  # fmt: skip
+        return await session.scalar(text("SELECT max(id) FROM hosting.outbox")) or 0
 
 
-async def drained(runtime: Runtime, relay: "asyncio.Task[None]") -> None:
-    """Wait until nothing is pending."""
-    query = text("SELECT EXISTS (SELECT FROM hosting.outbox WHERE published_at IS NULL)")
+async def drained(runtime: Runtime, relay: "asyncio.Task[None]", last: int) -> None:
+    """Wait until the last event is marked; rows are sent and marked in order."""
+    query = text("SELECT published_at IS NOT NULL FROM hosting.outbox WHERE id = :last")
     while not relay.done():
         async with runtime.worker_session() as session:
-            if not await session.scalar(query):
+            if await session.scalar(query, {"last": last}):
                 return
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.01)
     relay.result()
 
 
 async def relay_rate(runtime: Runtime, rows: int) -> float:
-    """Events per second while the relay drains the outbox."""
-    await fill(runtime, rows)
-    began = time.perf_counter()
+    """Events per second while a running relay drains a backlog that is committed at once."""
     relay = asyncio.create_task(Relay(runtime).run())
-    await drained(runtime, relay)
+    await drained(runtime, relay, await fill(runtime, 1000))
+    last = await fill(runtime, rows)
+    began = time.perf_counter()
+    await drained(runtime, relay, last)
     seconds = time.perf_counter() - began
     relay.cancel()
     with suppress(asyncio.CancelledError):
         await relay
+    async with runtime.worker_session() as session:
+        query = text("SELECT count(*) FROM hosting.outbox WHERE published_at IS NULL")
+        assert not await session.scalar(query), "drained, but not everything was marked"
     return rows / seconds
 
 
 async def producer_rate(runtime: Runtime, rows: int) -> float:
     """Records per second of aiokafka's producer with a window of the same size."""
-    producer: Any = AIOKafkaProducer(
-        bootstrap_servers=runtime.settings.kafka_bootstrap, enable_idempotence=True, acks="all",
-        linger_ms=0, max_batch_size=262_144,
-    )  # fmt: skip
+    producer: Any = make_producer(runtime.settings)
     await producer.start()
-    value = json.dumps(DATA).encode()
-    headers = [(f"ce_{n}", b"v" * 30) for n in range(12)]
-    topic = prefixed(runtime.settings, TOPIC)
+    value, topic, tenant = (
+        json.dumps(DATA).encode(), prefixed(runtime.settings, TOPIC), str(new_id())
+    )  # fmt: skip
+    keys = [str(new_id()) for _ in range(AGGREGATES)]
+    records: list[tuple[bytes, list[tuple[str, bytes]]]] = [
+        (key.encode(), headers(str(new_id()), key, tenant, now().isoformat()))
+        for key in (keys[n % AGGREGATES] for n in range(rows))
+    ]
+
+    async def send(chosen: list[tuple[bytes, list[tuple[str, bytes]]]]) -> None:
+        for start in range(0, len(chosen), WINDOW):
+            window = [
+                await producer.send(topic, value=value, key=key, headers=attributes)
+                for key, attributes in chosen[start : start + WINDOW]
+            ]
+            await asyncio.wait(window)
+
+    await send(records[:1000])
     began = time.perf_counter()
-    for start in range(0, rows, WINDOW):
-        window = [
-            await producer.send(topic, value=value, key=str(n % 500).encode(), headers=headers)
-            for n in range(start, min(rows, start + WINDOW))
-        ]
-        await asyncio.wait(window)
+    await send(records)
     seconds = time.perf_counter() - began
     await producer.stop()
     return rows / seconds
@@ -179,7 +214,7 @@ async def ours(runtime: Runtime, seconds: float) -> list[float]:
     """Delays through outbox and relay; the writer wakes the relay as a session's commit does."""
     relay = asyncio.create_task(Relay(runtime).run())
     writer = await postgres.connect(runtime.settings.worker_database_url.get_secret_value())
-    data, org = json.dumps(DATA), new_id()
+    data, trace, org = json.dumps(DATA), json.dumps(TRACE), new_id()
 
     async def emit(key: str) -> None:
         async with writer.transaction():
@@ -189,8 +224,8 @@ async def ours(runtime: Runtime, seconds: float) -> list[float]:
             await writer.execute(
                 "INSERT INTO hosting.outbox (event_id, type, topic, key, organisation_id, version, "
                 "data, headers, occurred_at) VALUES ($1, 'hosting.command.ordered.v1', $2, $3, $4, "
-                "1, $5::jsonb, '{}'::jsonb, now())",
-                new_id(), TOPIC, key, org, data,
+                "1, $5::jsonb, $6::jsonb, now())",
+                new_id(), TOPIC, key, org, data, trace,
             )  # fmt: skip
         runtime.outbox_wake.set()
 
@@ -216,13 +251,14 @@ async def bare(runtime: Runtime, seconds: float) -> list[float]:
         waiting.put_nowait(key)
 
     await listener.add_listener("bare", on_notify)
-    value = json.dumps(DATA).encode()
+    value, tenant = json.dumps(DATA).encode(), str(new_id())
 
     async def produce() -> None:
         while True:
             key = await waiting.get()
             topic = prefixed(runtime.settings, TOPIC)
-            await producer.send_and_wait(topic, value=value, key=key.encode())
+            attributes = headers(str(new_id()), key, tenant, now().isoformat())
+            await producer.send_and_wait(topic, value=value, key=key.encode(), headers=attributes)
 
     producing = asyncio.create_task(produce())
 
@@ -272,10 +308,10 @@ def main() -> None:
     """Measure, print a table and, if asked, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--rows", type=int, default=40_000)
     parser.add_argument("--seconds", type=float, default=10)
     chosen = parser.parse_args()
-    found = asyncio.run(measure(chosen.rows, chosen.seconds))
+    found = uvloop.run(measure(chosen.rows, chosen.seconds))
     table = Table("figure", "value", title="relay")
     for name, value in found.items():
         table.add_row(name, f"{value:,.2f}")

@@ -1,20 +1,32 @@
 """The relay: committed outbox rows become Kafka records, in order, at least once.
 
 One process per service leads (a session-level advisory lock on its own connection). The leader
-reads a window, sends it with no transaction open, then marks it, each on the connection that holds
-the lock. A crash in
-between repeats the window; the consumers' inbox removes the repeats. Rows are never skipped by
-number: a lower id may commit later than a higher one.
+reads a window, sends it with no transaction open, then marks what the broker acknowledged; reads
+and marks go over the connection that holds the lock. A crash in between repeats the window; the
+consumers' inbox removes the repeats. Rows are never skipped by number: a lower id may commit later
+than a higher one.
+
+Order per key: a partition has one batch on its way at a time, and nothing follows a batch that the
+broker refused before that batch has been read again.
 """
 
 import asyncio
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-import orjson
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    ProducerFenced,
+    UnknownProducerId,
+)
+from aiokafka.partitioner import murmur2  # pyright: ignore[reportUnknownVariableType]  (untyped)
 from sqlalchemy import text
 from structlog import get_logger
 
@@ -28,9 +40,38 @@ log = get_logger()
 WINDOW = 1000
 _POLL_S = 0.25
 _LOCK = 7_201_312
-_NO_TRACE: dict[str, str] = {}
 _GIVE_UP = 5
 """Tries after which a row that the broker refuses is left to the operator (`last_error`)."""
+_TUNING = """
+SET synchronous_commit = off;  -- a mark lost in a crash of the database repeats a window, no more
+SET enable_sort = off;         -- a planner with old statistics sorts the whole backlog per window
+"""
+_PRODUCER_FAULTS = (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    ProducerFenced,
+    UnknownProducerId,
+)
+"""What a broker says of a producer, not of its records: another producer may send the same."""
+
+Header = tuple[str, bytes]
+_SPEC_VERSION: Header = ("ce_specversion", b"1.0")
+_CONTENT_TYPE: Header = ("content-type", b"application/json")
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The records of one partition that travel together, and the rows they are made of."""
+
+    builder: Any
+    ids: list[int] = field(default_factory=list[int])
+
+
+_Place = tuple[str, int]
+"""A topic, without its prefix, and a partition."""
+_Refusal = tuple[_Batch, BaseException]
 
 
 class Relay:
@@ -42,11 +83,13 @@ class Relay:
         self._channel = f"{runtime.name}_outbox"
         self._wake = runtime.outbox_wake
         self._producer: Any = None
-        self._source = f"/{runtime.name}".encode()
+        self._one_by_one = False
+        self._source: Header = ("ce_source", f"/{runtime.name}".encode())
         outbox = f"{runtime.name}.outbox"
         self._pending = (
             "SELECT id, event_id, type, topic, key, organisation_id, version, data::text AS data, "  # noqa: S608
-            f"headers::text AS headers, occurred_at FROM {outbox} "
+            "coalesce(headers ->> 'correlation_id', '') AS correlation_id, "
+            f"coalesce(headers ->> 'causation_id', '') AS causation_id, occurred_at FROM {outbox} "
             f"WHERE published_at IS NULL AND attempts < {_GIVE_UP} ORDER BY id LIMIT {WINDOW}"
         )
         self._mark_sent = (
@@ -63,6 +106,7 @@ class Relay:
         lost = asyncio.Event()
         connection.add_termination_listener(lambda *_: (lost.set(), self._wake.set()))
         try:
+            await connection.execute(_TUNING)
             await self._follow(connection, lost)
             await self._lead(connection, lost)
         finally:
@@ -103,65 +147,93 @@ class Relay:
             metrics.outbox_oldest_age.set(0)
             return False
         metrics.outbox_oldest_age.set((now() - rows[0]["occurred_at"]).total_seconds())
-        sent, refused = await self._send(rows)
-        if sent:
-            await connection.execute(self._mark_sent, sent)
-        for row_id, reason in refused.items():
-            await connection.execute(self._mark_refused, row_id, reason[:500])
-        metrics.outbox_published.inc(len(sent))
-        return len(rows) == WINDOW or bool(refused)
+        position = 0
+        while position < len(rows):
+            batches, position = await self._pack(rows, position)
+            sent, refused = await self._send(batches)
+            if sent:
+                await connection.execute(self._mark_sent, sent)
+                metrics.outbox_published.inc(len(sent))
+            if refused:
+                await self._recover(connection, refused)
+                return True
+        self._one_by_one = False
+        return len(rows) == WINDOW
 
-    async def _send(self, rows: Sequence[Any]) -> tuple[list[int], dict[int, str]]:
-        """Send a window from this one coroutine; return ids sent, and refused with the reason."""
+    async def _pack(self, rows: Sequence[Any], start: int) -> tuple[dict[_Place, _Batch], int]:
+        """Return a batch per partition and the position of the first row that is in none.
+
+        Where a second batch of a partition would begin, the rest has to wait for the first one's
+        acknowledgement.
+        """
         producer: Any = self._producer or await self._new_producer()
-        prefix = self._runtime.settings
-        futures: list[tuple[int, asyncio.Future[Any]]] = []
-        refused: dict[int, str] = {}
-        for row in rows:
-            try:
-                future = await producer.send(
-                    prefixed(prefix, row["topic"]),
-                    value=row["data"].encode() if row["data"] is not None else None,
-                    key=row["key"].encode(),
-                    headers=self._headers(row),
-                )
-            except MessageSizeTooLargeError as error:
-                refused[row["id"]] = str(error)
-            else:
-                futures.append((row["id"], future))
-        if futures:
-            await asyncio.wait([future for _, future in futures])
-        sent: list[int] = []
-        for row_id, future in futures:
-            error = future.exception()
-            if error is None:
-                sent.append(row_id)
-            else:
-                refused[row_id] = repr(error)
-        if refused:
-            # After one refused batch an idempotent producer cannot go on (aiokafka #1017).
-            log.warning("relay.refused", count=len(refused), first=next(iter(refused.values())))
-            await self._drop_producer()
-        return sent, refused
+        batches: dict[_Place, _Batch] = {}
+        partitions: dict[str, int] = {}
+        stop = start + 1 if self._one_by_one else len(rows)
+        for position in range(start, stop):
+            row = rows[position]
+            topic, key, data = row["topic"], row["key"].encode(), row["data"]
+            if topic not in partitions:
+                name = prefixed(self._runtime.settings, topic)
+                partitions[topic] = len(await producer.partitions_for(name))
+            place = (topic, _partition(key, partitions[topic]))
+            if (batch := batches.get(place)) is None:
+                batch = batches[place] = _Batch(producer.create_batch())
+            value = None if data is None else data.encode()
+            headers = self._headers(row, key)
+            if not batch.builder.append(timestamp=None, key=key, value=value, headers=headers):
+                return batches, position
+            batch.ids.append(row["id"])
+        return batches, stop
 
-    def _headers(self, row: Any) -> list[tuple[str, bytes]]:
+    def _headers(self, row: Any, key: bytes) -> list[Header]:
         """Return the CloudEvents attributes (binary mode); written out, as this is the hot path."""
-        key = row["key"].encode()
-        trace = _NO_TRACE if row["headers"] == "{}" else orjson.loads(row["headers"])
         return [
-            ("ce_specversion", b"1.0"),
+            _SPEC_VERSION,
             ("ce_id", str(row["event_id"]).encode()),
-            ("ce_source", self._source),
+            self._source,
             ("ce_type", row["type"].encode()),
             ("ce_subject", key),
             ("ce_time", row["occurred_at"].isoformat().encode()),
             ("ce_partitionkey", key),
             ("ce_sequence", b"%d" % row["version"]),
             ("ce_tenant", str(row["organisation_id"]).encode()),
-            ("ce_correlationid", trace.get("correlation_id", "").encode()),
-            ("ce_causationid", trace.get("causation_id", "").encode()),
-            ("content-type", b"application/json"),
+            ("ce_correlationid", row["correlation_id"].encode()),
+            ("ce_causationid", row["causation_id"].encode()),
+            _CONTENT_TYPE,
         ]
+
+    async def _send(self, batches: dict[_Place, _Batch]) -> tuple[list[int], list[_Refusal]]:
+        """Send batches; return the rows the broker acknowledged, and what it refused."""
+        producer = self._producer
+        futures: list[asyncio.Future[Any]] = [
+            await producer.send_batch(
+                batch.builder, prefixed(self._runtime.settings, topic), partition=partition
+            )
+            for (topic, partition), batch in batches.items()
+        ]
+        await asyncio.wait(futures)
+        sent: list[int] = []
+        refused: list[_Refusal] = []
+        for batch, future in zip(batches.values(), futures, strict=True):
+            if error := future.exception():
+                refused.append((batch, error))
+            else:
+                sent += batch.ids
+        return sent, refused
+
+    async def _recover(self, connection: Connection, refused: Sequence[_Refusal]) -> None:
+        """Find the record a batch was refused for: only one that travelled alone is charged."""
+        log.warning("relay.refused", count=len(refused), first=repr(refused[0][1]))
+        # After one refused batch an idempotent producer cannot go on (aiokafka #1017).
+        await self._drop_producer()
+        for batch, error in refused:
+            if isinstance(error, _PRODUCER_FAULTS):
+                raise error
+            if len(batch.ids) > 1:
+                self._one_by_one = True
+            else:
+                await connection.execute(self._mark_refused, batch.ids[0], repr(error)[:500])
 
     async def _new_producer(self) -> AIOKafkaProducer:
         producer = make_producer(self._runtime.settings)
@@ -175,6 +247,12 @@ class Relay:
             # stop() flushes for as long as the broker is away; the rows are still unmarked.
             with suppress(Exception):
                 await _within(5, producer.stop())
+
+
+@lru_cache(maxsize=16_384)
+def _partition(key: bytes, partitions: int) -> int:
+    """Return the partition of a key, as every Kafka client's default partitioner does."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 async def reap(runtime: Runtime) -> None:
