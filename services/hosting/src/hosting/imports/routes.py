@@ -82,7 +82,7 @@ async def import_miners(
     own.
     """
     content, options = await uploaded(request)
-    sheet = await sheets.read_sheet(content)
+    sheet = await sheets.read_sheet(principal, content, options)
     large = len(sheet.rows) > settings.import_rows_at_once and not options.dry_run
     if large or _prefers_job(prefer):
         return _accepted(await jobs.start(session, principal, settings, sheet, options))

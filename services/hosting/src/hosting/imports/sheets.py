@@ -107,13 +107,16 @@ class Checked:
     errors: list[RowError]
 
 
-async def read_sheet(content: bytes) -> Sheet:
-    """Read a CSV or xlsx file.
+async def read_sheet(principal: Principal, content: bytes, options: ImportOptions) -> Sheet:
+    """Read a CSV or xlsx file that somebody wants to import.
 
     Raises:
+        Forbidden: the caller may not approve machines, but asks for it.
         Unreadable: it is no table, has no rows, or lacks a column that every machine needs.
         TooManyRows: it is too large.
     """
+    if options.approve:
+        require_approver(principal)
     rows = await asyncio.to_thread(read_table, content)
     return Sheet(rows, sorted(_columns(rows) - _KNOWN))
 
@@ -130,8 +133,6 @@ async def import_sheet(
     Raises:
         ImportRefused: a row is bad, and neither `partial` nor `dry_run` was asked for.
     """
-    if options.approve:
-        require_approver(principal)
     checked = await check_rows(session, principal, settings, sheet.rows, options)
     errors = checked.errors
     refused = bool(errors) and not options.partial
