@@ -84,4 +84,4 @@ def downgrade() -> None:
     op.execute("DROP TABLE hosting.pgqueuer, hosting.pgqueuer_log, hosting.pgqueuer_schedules")
     op.execute("DROP TABLE hosting.pgqueuer_statistics")
     op.execute("DROP FUNCTION hosting.fn_pgqueuer_changed")
-    op.execute("DROP TYPE hosting.pgqueuer_status, hosting.pgqueuer_statistics_status")
+    op.execute("DROP TYPE hosting.pgqueuer_status")
