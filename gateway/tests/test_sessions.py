@@ -312,6 +312,42 @@ def test_addresses_are_counted_by_subscriber(address: str, network: str) -> None
     assert throttle.network_of(address) == network
 
 
+async def test_a_new_password_ends_the_other_sessions(world: Any, operator: Any) -> None:
+    email, old = operator.people["Host"]
+    mine, other = await _login(world, (email, old)), await _login(world, (email, old))
+    headers = {"Authorization": f"Bearer {mine['access_token']}"}
+
+    async def change(password: str, new: str) -> httpx.Response:
+        body = {"password": password, "new_password": new}
+        return await world.client.post("/api/auth/password", json=body, headers=headers)
+
+    wrong = await change("not it", "kettle violin gravel")
+    assert (wrong.status_code, wrong.json()["code"]) == (403, "wrong_password")
+    weak = await change(old, "Password-2026!")
+    assert (weak.status_code, weak.json()["field"]) == (422, "new_password")
+    assert weak.json()["code"] == "weak_password"
+    assert (await change(old, "kettle violin gravel")).status_code == 204
+    assert await _me(world, mine["access_token"]) == 401  # it was issued under the old one
+    assert await _me(world, other["access_token"]) == 401
+    assert (await _refresh(world, other["refresh_token"])).status_code == 401
+    going_on = await _refresh(world, mine["refresh_token"])
+    assert await _me(world, going_on.json()["access_token"]) == 200
+    refused = await world.client.post("/api/auth/token", json={"email": email, "password": old})
+    assert refused.status_code == 401
+    await _login(world, (email, "kettle violin gravel"))
+    trail = await world.client.get("/api/audit", headers=operator.headers["Owner"])
+    assert "user.change_password" in [line["action"] for line in trail.json()["items"]]
+
+
+async def test_guesses_of_the_present_password_are_bounded(world: Any, operator: Any) -> None:
+    body = {"password": "not it", "new_password": "kettle violin gravel"}
+    headers = operator.headers["Host"]
+    answers = [
+        await world.client.post("/api/auth/password", json=body, headers=headers) for _ in range(6)
+    ]
+    assert [answer.status_code for answer in answers] == [403] * 5 + [429]
+
+
 async def test_logins_queue_up_to_a_bound(world: Any) -> None:
     passwords = world.security.passwords
     results = await asyncio.gather(

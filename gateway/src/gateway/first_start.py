@@ -15,6 +15,7 @@ from gateway.organisations.models import Organisation
 from gateway.settings import Settings
 from gateway.users import registry
 from gateway.users.email import normalise
+from gateway.users.guessing import is_easy
 from gateway.users.models import User
 
 log = get_logger()
@@ -55,6 +56,8 @@ async def _add_admin(session: AsyncSession, email: str, password: str) -> None:
     if len(password) < _MIN_PASSWORD:
         msg = f"GATEWAY_ADMIN_PASSWORD must have at least {_MIN_PASSWORD} characters"
         raise ValueError(msg)
+    if is_easy(password, (email,)):
+        log.warning("identity.admin_password_is_easy", hint="set another before others do")
     hasher = Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1)
     admin = registry.platform_admin(
         normalise(email), await asyncio.to_thread(hasher.hash, password)

@@ -35,6 +35,8 @@ return 0
 """
 _TIMEOUT_S = 0.2
 _MAX_LOCAL_NAMES = 20_000
+_ROUNDING = 1e-6
+"""So that 19 whole requests, computed in floats, are not 18."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +110,5 @@ class LocalGcra:
         if wait > 0:
             return Grant(0, wait, 0)
         self._free[name] = free + interval
-        return Grant(1, 0.0, int((now + tolerance - self._free[name]) / interval))
+        left = (now + tolerance - self._free[name]) / interval
+        return Grant(1, 0.0, int(left + _ROUNDING))

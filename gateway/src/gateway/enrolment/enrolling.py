@@ -20,18 +20,14 @@ from gateway.second_factors.models import RecoveryCode, SecondFactor
 from gateway.second_factors.proof import confirmed_factor, prove, recovery_digest, seal
 from gateway.security import Security
 from gateway.sessions.models import LoginSession
+from gateway.sessions.password import verified_user
 from gateway.tokens import AccessClaims
-from gateway.users.models import User
 from gateway.users.registry import find_member
 
 _ISSUER = "Hashyard"
 _RECOVERY_CODES = 10
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 _HALF = 6
-
-
-class WrongPassword(Forbidden):
-    title: ClassVar[str] = "The password is wrong"
 
 
 class WrongCode(Forbidden):
@@ -67,10 +63,7 @@ async def enrol(
     runtime: Runtime, security: Security, login: AccessClaims, password: str
 ) -> Enrolment:
     """Begin with a device. It does not count until `confirm`; beginning again is no fault."""
-    async with runtime.worker_session() as session:
-        user = await session.get_one(User, login.user_id)
-    if not await security.passwords.verify(password, user.password_hash):
-        raise WrongPassword("Send the password of the account.", field="password")
+    user, _ = await verified_user(runtime, security, login, password)
     secret = totp.new_secret()
     async with runtime.worker_session() as session:
         known = await session.get(SecondFactor, user.id, with_for_update=True)

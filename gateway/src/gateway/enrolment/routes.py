@@ -10,7 +10,7 @@ from common.runtime import RuntimeDep
 from gateway.auth import CurrentLogin, LoginNeeded, OrganisationsWriter
 from gateway.db import DirectorySession
 from gateway.enrolment import enrolling
-from gateway.enrolment.enrolling import AlreadyEnrolled, NotEnrolled, WrongCode, WrongPassword
+from gateway.enrolment.enrolling import AlreadyEnrolled, NotEnrolled, WrongCode
 from gateway.enrolment.schemas import (
     CodeOrder,
     Enrolment,
@@ -19,6 +19,7 @@ from gateway.enrolment.schemas import (
     SecondFactorView,
 )
 from gateway.security import SecurityDep
+from gateway.sessions.password import WrongPassword
 from gateway.throttle import Throttle
 
 router = APIRouter(prefix="/api", tags=["second factor"])

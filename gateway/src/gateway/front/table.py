@@ -157,6 +157,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/api/auth/token", "gateway", _POST, "ignored", exact=True, body_cap_bytes=8 * _KIB),
     Route("/api/auth/login", "gateway", _POST, "ignored", exact=True, body_cap_bytes=8 * _KIB),
     Route("/api/auth/refresh", "gateway", _POST, "ignored", exact=True, body_cap_bytes=8 * _KIB),
+    Route("/api/auth/password", "gateway", _POST, exact=True, body_cap_bytes=8 * _KIB),
     Route("/api/auth/logout", "gateway", _POST, "tried", exact=True, body_cap_bytes=8 * _KIB),
     Route("/api/me", "gateway", _READ, exact=True, enrolment=True),
     Route("/api/me/second-factor", "gateway", enrolment=True, body_cap_bytes=8 * _KIB),

@@ -4,16 +4,27 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from common.auth import AnyPrincipal
 from common.errors import Forbidden, TooManyRequests, Unauthenticated, Unavailable, problems
 from common.runtime import RuntimeDep
+from gateway.auth import CurrentLogin, LoginNeeded
 from gateway.csrf import CrossSite, check_own_page
 from gateway.security import SecurityDep
-from gateway.sessions import login, rotation
+from gateway.sessions import login as logins
+from gateway.sessions import password, rotation
 from gateway.sessions.cookies import clear_cookies, refresh_cookie, set_cookies
 from gateway.sessions.login import SecondFactorNeeded, WrongSecondFactor
+from gateway.sessions.password import WrongPassword
 from gateway.sessions.rotation import Issued
-from gateway.sessions.schemas import BrowserSession, Credentials, RefreshOrder, TokenPair
+from gateway.sessions.schemas import (
+    BrowserSession,
+    Credentials,
+    PasswordChange,
+    RefreshOrder,
+    TokenPair,
+)
 from gateway.throttle import Throttle
+from gateway.users.registry import WeakPassword
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 
@@ -25,7 +36,7 @@ async def _password_login(
     address = request.client.host if request.client else ""
     await throttle.begin(body.email, address)
     try:
-        issued = await login.log_in(runtime, security, throttle, body, request.state.request_id)
+        issued = await logins.log_in(runtime, security, throttle, body, request.state.request_id)
     except SecondFactorNeeded:  # the password was right, and no code was guessed
         await throttle.succeeded(body.email, address)
         raise
@@ -98,6 +109,23 @@ async def log_out(
         request.state.request_id,
     )
     clear_cookies(response, secure=security.settings.secure)
+
+
+@router.post(
+    "/password",
+    status_code=204,
+    responses=problems(WrongPassword, WeakPassword, TooManyRequests, Unavailable, LoginNeeded),
+)
+async def change_password(
+    body: PasswordChange,
+    login: CurrentLogin,
+    principal: AnyPrincipal,
+    runtime: RuntimeDep,
+    security: SecurityDep,
+) -> None:
+    """Change the own password. All other sessions end; this one goes on after a refresh."""
+    async with Throttle.of(security, runtime).code_try(login.user_id):
+        await password.change_password(runtime, security, login, principal, body)
 
 
 def _pair(issued: Issued) -> TokenPair:

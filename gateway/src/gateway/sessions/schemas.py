@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from gateway.users.schemas import Email
+from gateway.users.schemas import Email, NewPassword
 
 Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=6, max_length=20)]
 
@@ -18,6 +18,15 @@ class Credentials(BaseModel):
     password: Annotated[str, StringConstraints(min_length=1, max_length=128)]
     code: Code | None = None
     """Of the second factor, where the person has one: of the device, or a recovery code."""
+
+
+class PasswordChange(BaseModel):
+    """A new password, from who knows the present one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    new_password: NewPassword
 
 
 class RefreshOrder(BaseModel):

@@ -52,7 +52,9 @@ async def chosen_password(
     return order.password, False
 
 
-def check_password(password: str, email: str, organisation: str) -> None:
+def check_password(
+    password: str, email: str, organisation: str, *, field: str = "password"
+) -> None:
     """Refuse what somebody who knows the person would try first.
 
     Raises:
@@ -62,8 +64,8 @@ def check_password(password: str, email: str, organisation: str) -> None:
         raise WeakPassword(
             "It is made of words, runs or names that are tried first: well-known words, rows of "
             "keys, years, repetition, the e-mail address or the organisation's name. Take several "
-            "unrelated words, or leave it out and one is made.",
-            field="password",
+            "unrelated words.",
+            field=field,
         )
 
 
