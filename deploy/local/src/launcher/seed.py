@@ -126,8 +126,20 @@ def _miners(owner: Api, done: dict[str, Any], installation: Installation) -> Non
             first = report["errors"][0]
             raise DemoNotSeededError(f"Row {first['row']} of the fleet's sheet: {first['detail']}")
         time.sleep(0.5)
-    _import(owner, done, sheet, dry_run=False)
+    _until_imported(owner, _import(owner, done, sheet, dry_run=False))
     done["miners"] = installation.fleet
+
+
+def _until_imported(owner: Api, answer: dict[str, Any]) -> None:
+    """Wait for the job that a large fleet's sheet becomes."""
+    while "job_id" in answer:
+        job = owner.get(f"/api/hosting/jobs/{answer['job_id']}")
+        result: dict[str, Any] = job["result"] or {}
+        if job["state"] == "failed" or result.get("refused"):
+            raise DemoNotSeededError(f"The fleet was not imported: {job['error'] or result}")
+        if job["state"] == "done":
+            return
+        time.sleep(0.5)
 
 
 def _import(owner: Api, done: dict[str, Any], sheet: str, *, dry_run: bool) -> dict[str, Any]:

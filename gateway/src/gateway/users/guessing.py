@@ -3,15 +3,16 @@
 The rule is about what remains. A password is taken apart into pieces that cost a guesser next to
 nothing (a well-known word also in disguise, a walk over the keyboard, a run, a year, repetition,
 what the person's address and organisation say); each counts as one character, like every character
-that is left over. Long is not enough: `Password-2026!` is three pieces and a mark.
+that is left over. Long is not enough: `password1234` is two pieces.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterable
 
-ENOUGH = 8
-"""Unpredictable characters, or pieces, that a password needs."""
+ENOUGH = 3
+"""Unpredictable characters, or pieces, that a password needs. A rule that asks for more would
+refuse what is safe behind a throttle of five guesses, and teach people to write it down."""
 _MIN_PIECE = 4
 _MIN_NAME = 3
 _TRIED_FIRST = """

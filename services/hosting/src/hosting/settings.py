@@ -31,7 +31,7 @@ class Settings(ServiceSettings):
     """Networks that hold no machines whatever a tenant says: the cluster's pods, databases."""
     command_deadline_s: int = Field(default=600, ge=10, le=86_400)
     """How long telemetry may take to prove a start, shutdown or reboot ordered by hand."""
-    import_rows_at_once: int = Field(default=1_000, ge=0, le=20_000)
+    import_rows_at_once: int = Field(default=10_000, ge=0, le=20_000)
     """A file of more rows is imported by a job instead of inside the request."""
     import_batch_rows: int = Field(default=500, ge=1, le=5_000)
     """So many rows of a file are one step of its job, and one transaction."""

@@ -17,6 +17,7 @@ from hosting.settings import Settings
 New = Callable[..., Awaitable[dict[str, Any]]]
 IMPORT = "/api/hosting/miners/import"
 ROWS = 3_000
+ASYNC = {"Content-Type": "text/csv", "Prefer": "respond-async"}
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -65,7 +66,7 @@ async def test_a_killed_worker_neither_loses_nor_doubles_a_row(
         f"K{n:05},Rig,10.20.{n // 250}.{n % 250 + 1},200,3500\n" for n in range(ROWS)
     )
     path = f"{IMPORT}?approve=true&site_id={site['id']}"
-    answer = await client.post(path, content=content, headers={"Content-Type": "text/csv"})
+    answer = await client.post(path, content=content, headers=ASYNC)
     job = answer.headers["Location"]
     first = await _worker(settings)
     await _until(client, job, lambda status: status["percent"] >= 20)
