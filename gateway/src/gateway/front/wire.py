@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._received = False
         self._chunks: deque[bytes] = deque()
         self._held = 0
+        self._paused = False
         self._more: asyncio.Future[None] | None = None
         self._error: Unreachable | None = None
 
@@ -113,10 +114,14 @@ class Connection(asyncio.Protocol):
             await self._more
         chunk = b"".join(self._chunks)
         self._chunks.clear()
-        if self._held > _PAUSE_BYTES and not self.closed:
-            self._transport.resume_reading()
         self._held = 0
+        self._read_on()
         return chunk
+
+    def _read_on(self) -> None:
+        if self._paused and not self.closed:
+            self._transport.resume_reading()
+        self._paused = False
 
     def abort(self) -> None:
         """Break the connection."""
@@ -212,8 +217,9 @@ class Connection(asyncio.Protocol):
         if not self._streaming:
             return
         self._held += len(body)
-        if self._held > _PAUSE_BYTES:
+        if self._held > _PAUSE_BYTES and not self._paused:
             self._transport.pause_reading()
+            self._paused = True
         self._wake_more()
 
     def on_message_complete(self) -> None:
@@ -225,6 +231,7 @@ class Connection(asyncio.Protocol):
             self.headers = []
             return
         self.complete = True
+        self._read_on()  # the next answer comes on this connection, whoever takes this one's body
         self._wake_head()
         self._wake_more()
 
