@@ -1,0 +1,30 @@
+"""Ankr: a Bitcoin node behind JSON-RPC, asked for the network when others do not answer."""
+
+from calculator.domain.readings import Kind, Reading
+from calculator.sources.party import Party
+
+_EXA = 10**18
+_EPOCH_BLOCKS = 2016
+
+
+async def network(party: Party) -> list[Reading]:
+    """Return difficulty and height, as the node has them.
+
+    Raises:
+        NoAnswer: there is none that can be believed.
+    """
+    answer = await party.call("getblockchaininfo")
+    return [
+        answer.reading(Kind.DIFFICULTY, answer.number("difficulty")),
+        answer.reading(Kind.HEIGHT, answer.number("blocks")),
+    ]
+
+
+async def hashrate(party: Party) -> list[Reading]:
+    """Return the hashrate over the last 2,016 blocks.
+
+    Raises:
+        NoAnswer: there is none that can be believed.
+    """
+    answer = await party.call("getnetworkhashps", _EPOCH_BLOCKS)
+    return [answer.reading(Kind.HASHRATE_EHS, answer.decimal(answer.content) / _EXA)]

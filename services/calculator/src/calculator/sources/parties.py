@@ -1,0 +1,55 @@
+"""The outside parties that one process asks, with the clock that they are asked by."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
+from weakref import WeakKeyDictionary
+
+from calculator.settings import Settings
+from calculator.sources.party import Party
+from common import clock
+from common.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Parties:
+    """Those that are switched on, by name, and what time it is."""
+
+    by_name: dict[str, Party] = field(default_factory=dict[str, Party])
+    now: Callable[[], datetime] = clock.now
+
+
+_made: WeakKeyDictionary[Runtime, Parties] = WeakKeyDictionary()
+
+
+def make(settings: Settings, now: Callable[[], datetime]) -> Parties:
+    """Return the parties that the settings name."""
+    addresses = {
+        "coingecko": settings.coingecko_url,
+        "blockchain": settings.blockchain_url,
+        "mempool": settings.mempool_url,
+        "ankr": settings.ankr_url,
+    }
+    key = settings.coingecko_key
+    headers = {"coingecko": {"x-cg-demo-api-key": key.get_secret_value()}} if key else {}
+    return Parties(
+        {
+            name: Party(name, url, now, headers.get(name))
+            for name, url in addresses.items()
+            if url.strip()
+        },
+        now,
+    )
+
+
+def parties_of(runtime: Runtime) -> Parties:
+    """Return this process's parties; their connections are shared by all requests."""
+    if runtime not in _made:
+        use(runtime, make(cast("Settings", runtime.settings), clock.now))
+    return _made[runtime]
+
+
+def use(runtime: Runtime, parties: Parties) -> None:
+    """Let this process ask these parties."""
+    _made[runtime] = parties
