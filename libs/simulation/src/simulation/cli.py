@@ -24,6 +24,8 @@ from simulation.inventory import SIMULATED_PASSWORD, BadSpec, FleetSpec, invento
 from simulation.models import FAMILIES, Family
 from simulation.port import PortTaken
 from simulation.telling import Account, BadAccount, account, tell
+from simulation.upstreams import PROVIDERS
+from simulation.upstreams import serve as serve_providers
 
 app = typer.Typer(
     help="A simulated fleet of miners on real sockets.", no_args_is_help=True, add_completion=False
@@ -43,6 +45,7 @@ Seed = Annotated[int, typer.Option("--seed", help="Same seed, same machines.")]
 ControlPort = Annotated[int, typer.Option("--control-port", help="HTTP on 127.0.0.1.")]
 DEFAULT_MIX = "luxos=0.5,whatsminer=0.3,antminer=0.2"
 DEFAULT_CONTROL_PORT = 4999
+DEFAULT_UPSTREAMS_PORT = 4990
 
 
 @app.command()
@@ -128,6 +131,21 @@ def tell_history(
 
 
 @app.command()
+def upstreams(
+    *,
+    port: Annotated[int, typer.Option(help="HTTP port of all providers.")] = DEFAULT_UPSTREAMS_PORT,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    seed: Seed = 7,
+    slow_seconds: Annotated[float, typer.Option(help="What the fault slow waits.")] = 30.0,
+) -> None:
+    """Run simulated price, chain and exchange providers until SIGTERM or Ctrl-C."""
+    try:
+        uvloop.run(_serve_upstreams(host, port, seed, slow_seconds))
+    except OSError as error:
+        _give_up(str(error))
+
+
+@app.command()
 def fault(
     kind: Annotated[str, typer.Argument(help=f"{', '.join(FAULT_KINDS)}; or outage; or clear.")],
     *,
@@ -185,11 +203,27 @@ def status(
     Console().print(table)
 
 
-async def _serve(spec: FleetSpec, control: int) -> None:
+async def _serve_upstreams(host: str, port: int, seed: int, slow_s: float) -> None:
+    stopped = _stop_signal()
+    async with serve_providers(seed=seed, host=host, port=port, slow_s=slow_s) as served:
+        sys.stdout.write(
+            f"ready: simulated {', '.join(PROVIDERS)} on http://{host}:{served.port}/<provider>, "
+            f"control http://{host}:{served.port}/control\n"
+        )
+        sys.stdout.flush()
+        await stopped.wait()
+
+
+def _stop_signal() -> asyncio.Event:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    return stopped
+
+
+async def _serve(spec: FleetSpec, control: int) -> None:
+    stopped = _stop_signal()
     async with Fleet(spec) as fleet, control_port(fleet, control):
         first, last = fleet.miners[0], fleet.miners[-1]
         sys.stdout.write(
