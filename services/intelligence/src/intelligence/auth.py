@@ -5,3 +5,5 @@ from typing import Annotated
 from common.auth import Principal, with_scope
 
 RecommendationRunner = Annotated[Principal, with_scope("recommendations:run")]
+MarketReader = Annotated[Principal, with_scope("market:read")]
+MarketWriter = Annotated[Principal, with_scope("market:write")]

@@ -4,8 +4,14 @@ from fastapi import FastAPI
 
 from common.app import Service, service_app
 from intelligence.db import Base
+from intelligence.indicators import recording
+from intelligence.indicators import routes as indicators
+from intelligence.market import quotes
+from intelligence.market import routes as market
+from intelligence.market.events import MarketPriceObserved
 from intelligence.recommendations import routes as recommendations
 from intelligence.settings import Settings
+from intelligence.signals import routes as signals
 
 SERVICE = Service(
     name="intelligence",
@@ -13,7 +19,10 @@ SERVICE = Service(
     title="Hashyard intelligence",
     settings=Settings,
     metadata=Base.metadata,
-    routers=[recommendations.router],
+    routers=[recommendations.router, market.router, indicators.router, signals.router],
+    events=[MarketPriceObserved],
+    reactions=[quotes.reactions],
+    background=[recording.follow],
 )
 
 

@@ -15,3 +15,19 @@ class Settings(ServiceSettings):
 
     solver_processes: int = Field(default=2, ge=1, le=64)
     """Integer programmes that may run at once; each is a process of some 80 MB."""
+
+    binance_url: str = "https://api.binance.com"
+    """Where a venue is reached, without its path; empty: it is not asked."""
+    okx_url: str = "https://www.okx.com"
+    deribit_url: str = "https://www.deribit.com"
+    bybit_url: str = "https://api.bybit.com"
+    market_enabled: bool = True
+    """Whether this installation's worker asks venues at all."""
+    market_ticker_s: float = Field(default=60, ge=0.2, le=3600)
+    """Time between two questions for a venue's price."""
+    market_snapshot_s: float = Field(default=300, ge=0.2, le=86_400)
+    """Time between two snapshots, each published."""
+    market_daily_bars: int = Field(default=730, ge=400, le=5000)
+    """Days of candles asked for on the first start."""
+    market_bars: int = Field(default=1300, ge=10, le=20_000)
+    """Candles of every shorter interval asked for on the first start: 1,000 and their warm-up."""
