@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, Field
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.auth import PLATFORM_ORGANISATION
@@ -35,11 +35,11 @@ async def quotes_since(session: AsyncSession, since: datetime) -> list[Calculato
 
 async def daily_quotes(session: AsyncSession, since: datetime) -> list[CalculatorQuote]:
     """Return the last quote of bitcoin of each UTC day from `since` on, in the order of time."""
-    day = func.date_trunc("day", CalculatorQuote.at, "UTC")
+    day = func.date_trunc(text("'day'"), CalculatorQuote.at, text("'UTC'"))
     rows = await session.scalars(
         select(CalculatorQuote)
         .where(CalculatorQuote.pair == PAIR, CalculatorQuote.at >= since)
-        .distinct(day)
+        .ext(distinct_on(day))
         .order_by(day, CalculatorQuote.at.desc())
     )
     return list(rows)
