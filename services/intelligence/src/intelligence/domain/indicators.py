@@ -186,12 +186,12 @@ def reasons(bars: Bars, indicators: Indicators) -> dict[str, str]:
 
 
 def _reason(bars: Bars, needed: int, parts: tuple[str, ...], *, still: bool) -> str:
-    defined, words = usable(bars, parts), ", ".join(parts)
+    defined, words = usable(bars, parts), " or ".join(parts)
     count = int(defined.sum())
     if count < needed:
-        return f"It needs {needed} candles with {words}; there are {count}."
+        return f"It needs {needed} candles with {' and '.join(parts)}; there are {count}."
     if not defined[-1]:
-        return f"The last candle lacks one of {words}."
+        return f"The last candle lacks {words}."
     if still:
         return "The price does not move: it would be zero divided by zero."
     return "Nothing was traded."
