@@ -51,3 +51,7 @@ def test_only_the_owner_s_own_names_count() -> None:
 @given(st.text(max_size=128), st.text(max_size=40))
 def test_any_text_is_judged(password: str, name: str) -> None:
     assert 0 <= unpredictable(password, (name,)) <= max(len(password) * 18, ENOUGH)
+
+
+def test_a_name_that_repeats_itself_is_still_a_name() -> None:
+    assert is_easy("new-abab12121212@example.com!", ("new-abab12121212@example.com",))

@@ -20,6 +20,9 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             size = int(head.split(b" ")[1][1:])
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + b"x" * size)
             await writer.drain()
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def _received(upstream: HttpUpstream, size: int) -> int:
@@ -42,6 +45,9 @@ async def _large_then_small(size: int) -> None:
             assert await _received(upstream, 10) == 10
     upstream.close()
     server.close()
+    await server.wait_closed()
+    while len(asyncio.all_tasks()) > 1:  # the server's side of the connection notices
+        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(

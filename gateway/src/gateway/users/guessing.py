@@ -77,6 +77,7 @@ def _names(about: Iterable[str]) -> frozenset[str]:
     for text in about:
         plain = unicodedata.normalize("NFKC", text).casefold()
         names |= {plain, *_SEPARATORS.split(plain), _SEPARATORS.sub("", plain)}
+    names |= {_REPEATED.sub(_once, name) for name in names}  # as the password's own repeats are
     return frozenset(name for name in names if len(name) >= _MIN_NAME)
 
 
