@@ -19,4 +19,4 @@ class Settings(ServiceSettings):
     blockchain_url: str = "https://api.blockchain.info"
     mempool_url: str = "https://mempool.space"
     ankr_url: str = "https://rpc.ankr.com/btc"
-    """The node's JSON-RPC address; Ankr's own carries the key in its path."""
+    """The node's JSON-RPC address, with the key behind it where one is had."""

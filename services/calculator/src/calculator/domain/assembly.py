@@ -6,12 +6,12 @@ counts, the others check it: more than 2 % apart is a warning, never an error.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from calculator.domain.market import Market, Valued
-from calculator.domain.network import subsidy_btc
+from calculator.domain.network import implied_hashrate_ehs, subsidy_btc
 from calculator.domain.readings import Kind, Reading
 
 PRICE_FRESH_S = 300
@@ -25,14 +25,15 @@ TOLERANCE_PERCENT = Decimal(2)
 _GRACE_S = 60
 """So long an answer may be under way before its predecessor is called stale."""
 _MANUAL_FRESH_S = 86_400
-_OLDEST_S = 3_600
-"""A party that answers with a figure older than this has lost touch itself."""
+_OLDEST_PRICE_S = 3_600
+_OLDEST_BLOCK_S = 6 * 3_600
+"""A party that answers with a figure older than this has lost touch itself; blocks may be late."""
 _ORDER: dict[Kind, tuple[str, ...]] = {
     Kind.PRICE_USD: ("coingecko", "mempool", MANUAL),
     Kind.DIFFICULTY: ("blockchain", "ankr", "mempool", MANUAL),
     Kind.HEIGHT: ("mempool", "ankr", "blockchain", MANUAL),
     Kind.FEES_BTC_PER_BLOCK: ("mempool", "blockchain", MANUAL),
-    Kind.HASHRATE_EHS: ("blockchain", "mempool", "ankr"),
+    Kind.HASHRATE_EHS: ("mempool", "ankr", "blockchain"),
 }
 _CHECKS = {Kind.PRICE_USD: "price", Kind.DIFFICULTY: "difficulty"}
 
@@ -48,9 +49,12 @@ def is_fresh(reading: Reading, now: datetime) -> bool:
     """Return whether a reading may be used without saying that it is old."""
     if reading.source == MANUAL:
         return now - reading.at <= timedelta(seconds=_MANUAL_FRESH_S)
-    limit = PRICE_FRESH_S if reading.kind is Kind.PRICE_USD else NETWORK_FRESH_S
-    asked_lately = now - reading.asked_at <= timedelta(seconds=limit + _GRACE_S)
-    return asked_lately and now - reading.at <= timedelta(seconds=_OLDEST_S)
+    limits = (NETWORK_FRESH_S, _OLDEST_BLOCK_S)
+    if reading.kind is Kind.PRICE_USD:
+        limits = (PRICE_FRESH_S, _OLDEST_PRICE_S)
+    asked_s, oldest_s = limits
+    asked_lately = now - reading.asked_at <= timedelta(seconds=asked_s + _GRACE_S)
+    return asked_lately and now - reading.at <= timedelta(seconds=oldest_s)
 
 
 def assemble(readings: Iterable[Reading], now: datetime) -> Market | Unknown:
@@ -59,6 +63,7 @@ def assemble(readings: Iterable[Reading], now: datetime) -> Market | Unknown:
     chosen = {kind: choose(known, kind, now) for kind in Kind}
     price, difficulty = chosen[Kind.PRICE_USD], chosen[Kind.DIFFICULTY]
     height, fees = chosen[Kind.HEIGHT], chosen[Kind.FEES_BTC_PER_BLOCK]
+    measured = chosen[Kind.HASHRATE_EHS]
     if price is None or difficulty is None or height is None:
         wanted = (Kind.PRICE_USD, Kind.DIFFICULTY, Kind.HEIGHT)
         return Unknown(tuple(kind for kind in wanted if chosen[kind] is None))
@@ -76,6 +81,7 @@ def assemble(readings: Iterable[Reading], now: datetime) -> Market | Unknown:
             *_age_warnings((price, difficulty, height), now),
             *(() if fees else ("Nobody says what fees a block carries; none are counted.",)),
         ),
+        measured_hashrate_ehs=None if measured is None else _valued(measured, now),
     )
 
 
@@ -131,11 +137,14 @@ def _second_price(readings: Sequence[Reading], price: Reading, now: datetime) ->
 def _second_hashrate(
     readings: Sequence[Reading], difficulty: Reading, now: datetime
 ) -> Valued | None:
-    """Return the network's measured hashrate from the pair that the difficulty is not from."""
+    """Return the network's hashrate by the pair that the difficulty is not from."""
     pair = PAIRS.get(difficulty.source)
-    others = [one for one in readings if PAIRS.get(one.source) != pair]
-    found = choose(others, Kind.HASHRATE_EHS, now)
-    return None if found is None else _valued(found, now)
+    others = [one for one in readings if one.source in PAIRS and PAIRS[one.source] != pair]
+    found = choose(others, Kind.DIFFICULTY, now)
+    if found is None:
+        measured = choose(others, Kind.HASHRATE_EHS, now)
+        return None if measured is None else _valued(measured, now)
+    return replace(_valued(found, now), value=implied_hashrate_ehs(found.value))
 
 
 def _contradictions(readings: Sequence[Reading], chosen: Reading, now: datetime) -> list[str]:

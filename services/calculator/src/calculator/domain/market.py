@@ -35,4 +35,7 @@ class Market:
     height: int | None
     second_price_usd: Valued | None
     second_network_hashrate_ehs: Valued | None
+    """What the other pair's difficulty implies; a measured rate differs by the luck of blocks."""
     warnings: tuple[str, ...]
+    measured_hashrate_ehs: Valued | None = None
+    """What the blocks found lately tell of."""

@@ -8,15 +8,16 @@ _EPOCH_BLOCKS = 2016
 
 
 async def network(party: Party) -> list[Reading]:
-    """Return difficulty and height, as the node has them.
+    """Return difficulty and height, as the node has them; the height is of its block's time.
 
     Raises:
         NoAnswer: there is none that can be believed.
     """
     answer = await party.call("getblockchaininfo")
+    at = answer.moment(answer.number("time"))
     return [
+        answer.reading(Kind.HEIGHT, answer.number("blocks"), at),
         answer.reading(Kind.DIFFICULTY, answer.number("difficulty")),
-        answer.reading(Kind.HEIGHT, answer.number("blocks")),
     ]
 
 

@@ -74,19 +74,6 @@ async def fees(party: Party) -> list[Reading]:
     return [answer.reading(Kind.FEES_BTC_PER_BLOCK, each)]
 
 
-async def retarget_change_percent(party: Party) -> Decimal:
-    """Return by how much the next retarget will change the difficulty, as things stand.
-
-    Raises:
-        NoAnswer: there is no such figure, or not one that the rules allow.
-    """
-    answer = await party.get("/api/v1/difficulty-adjustment")
-    change = answer.number("difficultyChange")
-    if not -75 <= change <= 300:  # noqa: PLR2004  (a quarter, four times)
-        raise NoAnswer(f"mempool: a change by {change:.6g} % is against the rules")
-    return change
-
-
 async def adjustments(party: Party, interval: str) -> list[Adjustment]:
     """Return the first blocks of all difficulties within an interval ("1m" to "3y"), oldest first.
 

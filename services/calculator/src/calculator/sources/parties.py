@@ -29,7 +29,7 @@ def make(settings: Settings, now: Callable[[], datetime]) -> Parties:
         "coingecko": settings.coingecko_url,
         "blockchain": settings.blockchain_url,
         "mempool": settings.mempool_url,
-        "ankr": settings.ankr_url,
+        "ankr": _with_chain(settings.ankr_url.rstrip("/")),
     }
     key = settings.coingecko_key
     headers = {"coingecko": {"x-cg-demo-api-key": key.get_secret_value()}} if key else {}
@@ -43,8 +43,13 @@ def make(settings: Settings, now: Callable[[], datetime]) -> Parties:
     )
 
 
+def _with_chain(url: str) -> str:
+    """Return the address of Ankr's bitcoin node; a key stands behind the chain's name."""
+    return url if not url or "/btc" in url else f"{url}/btc"
+
+
 def parties_of(runtime: Runtime) -> Parties:
-    """Return this process's parties; their connections are shared by all requests."""
+    """Return this process's parties; what is known of their health is shared by all requests."""
     if runtime not in _made:
         use(runtime, make(cast("Settings", runtime.settings), clock.now))
     return _made[runtime]
