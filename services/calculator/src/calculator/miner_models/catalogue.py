@@ -94,6 +94,12 @@ A1466         150   3420  2023
 Mini 3        37.5  800   -
 """
 
+# The only prices that the original calculator states: of another day, and so only a last resort.
+_REFERENCE_PRICES_USD = {
+    "Antminer S19 Pro 110T": Decimal(2_500),
+    "Antminer S21 200T": Decimal(3_200),
+    "Antminer S21 200T 3550W": Decimal(3_200),
+}
 _SERIES_WIDTH = 14
 _TABLES = (
     (BITMAIN, _BITMAIN),
@@ -116,6 +122,7 @@ class CatalogueModel:
     power_w: Decimal
     cooling: Cooling
     released_year: int | None
+    reference_price_usd: Decimal | None
 
     @property
     def digest(self) -> str:
@@ -154,12 +161,14 @@ def _model(
     hashrate_ths, power_w, year, *cooling = columns
     rated_w = int(power_w) if bin_is_taken else None
     aliases = bin_aliases(maker, series, hashrate_ths, rated_w)
+    name = bin_name(maker, series, hashrate_ths, rated_w)
     return CatalogueModel(
-        name=bin_name(maker, series, hashrate_ths, rated_w),
+        name=name,
         manufacturer=maker.name,
         aliases=aliases + series_aliases(maker, series) if first_of_series else aliases,
         hashrate_ths=Decimal(hashrate_ths),
         power_w=Decimal(power_w),
         cooling=_COOLING["".join(cooling)],
         released_year=None if year == "-" else int(year),
+        reference_price_usd=_REFERENCE_PRICES_USD.get(name),
     )

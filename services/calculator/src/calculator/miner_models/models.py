@@ -26,6 +26,7 @@ class MinerModel(Tenant, Base):
         ),
         CheckConstraint("hashrate_ths > 0", name="hashrate_positive"),
         CheckConstraint("power_w > 0", name="power_positive"),
+        CheckConstraint("reference_price_usd >= 0", name="reference_price_not_negative"),
         CheckConstraint("cooling IN ('air', 'hydro', 'immersion')", name="cooling_known"),
     )
 
@@ -37,6 +38,8 @@ class MinerModel(Tenant, Base):
     power_w: Mapped[Decimal] = mapped_column(Numeric(12, 3))
     cooling: Mapped[str]
     released_year: Mapped[int | None] = mapped_column(SmallInteger)
+    reference_price_usd: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
+    """What one machine costs where a calculation does not say."""
     catalogue_name: Mapped[str | None]
     """The name in the catalogue that this row was seeded from."""
     catalogue_digest: Mapped[str | None]

@@ -180,7 +180,7 @@ def announce(session: AsyncSession, model: MinerModel) -> None:
                 organisation_id=model.organisation_id,
                 model_id=model.id,
                 removed=model.removed_at is not None,
-                **view.model_dump(exclude={"id", "shared", "created_at"}),
+                **view.model_dump(exclude={"id", "shared", "created_at", "reference_price_usd"}),
             )
         )
     )
@@ -199,6 +199,7 @@ def view_of(model: MinerModel) -> MinerModelView:
         efficiency_j_per_th=round(float(model.power_w) / float(model.hashrate_ths), 3),
         cooling=cast("Cooling", model.cooling),
         released_year=model.released_year,
+        reference_price_usd=model.reference_price_usd,
         version=model.version,
         created_at=model.created_at,
     )

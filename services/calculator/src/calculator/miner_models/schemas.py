@@ -1,6 +1,7 @@
 """Requests and answers of the miner-model routes."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
@@ -25,6 +26,16 @@ Watts = Annotated[
     float, Field(ge=0.001, le=100_000, allow_inf_nan=False, description="At the nameplate.")
 ]
 Aliases = Annotated[list[Name], Field(max_length=50, description="Other names it is found by.")]
+ReferencePrice = Annotated[
+    Decimal,
+    Field(
+        ge=0,
+        le=10_000_000,
+        decimal_places=2,
+        allow_inf_nan=False,
+        description="What one machine costs, where a calculation does not say.",
+    ),
+]
 Year = Annotated[int, Field(ge=2009, le=2100)]
 
 
@@ -40,6 +51,7 @@ class NewMinerModel(BaseModel):
     power_w: Watts
     cooling: Cooling = "air"
     released_year: Year | None = None
+    reference_price_usd: ReferencePrice | None = None
 
 
 class MinerModelChange(BaseModel):
@@ -54,6 +66,7 @@ class MinerModelChange(BaseModel):
     power_w: Watts = 0
     cooling: Cooling = "air"
     released_year: Year | None = None
+    reference_price_usd: ReferencePrice | None = None
 
 
 class MinerModelView(BaseModel):
@@ -71,5 +84,6 @@ class MinerModelView(BaseModel):
     efficiency_j_per_th: float = Field(description="power_w / hashrate_ths.")
     cooling: Cooling
     released_year: int | None
+    reference_price_usd: Decimal | None
     version: int
     created_at: datetime

@@ -1,0 +1,1 @@
+"""Profitability of one machine or one kind."""

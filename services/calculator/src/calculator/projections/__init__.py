@@ -1,0 +1,1 @@
+"""Profitability over months."""

@@ -1,0 +1,51 @@
+"""HTTP of the projection."""
+
+from fastapi import APIRouter
+
+from calculator.calculations.routes import REFUSALS
+from calculator.history import archive
+from calculator.projections import outlook
+from calculator.projections.outlook import HorizonUnclear, PricePathUnclear
+from calculator.projections.schemas import (
+    Projection,
+    ProjectionRequest,
+    Sensitivity,
+    SensitivityRequest,
+)
+from common.auth import Anyone
+from common.db import Session
+from common.errors import problems
+from common.runtime import RuntimeDep
+
+router = APIRouter(prefix="/api/calculator", tags=["calculations"])
+_REFUSALS = problems(*REFUSALS, HorizonUnclear, PricePathUnclear)
+
+
+@router.post("/projection", responses=_REFUSALS)
+async def project(
+    body: ProjectionRequest, session: Session, runtime: RuntimeDep, caller: Anyone
+) -> Projection:
+    """Project what a machine earns over months, summed by day.
+
+    Difficulty grows at each retarget, the subsidy halves at its height, the price follows its path
+    or stays; the machine runs on where it does not pay. With a login it is kept in the history.
+    """
+    found = outlook.projection_of(await outlook.outlook(session, runtime, body), body)
+    entry = await archive.keep(
+        session,
+        caller,
+        "projection",
+        outlook.title_of(found),
+        summary=found.model_dump(include={"btc_total", "npv_usd", "payback_month"}),
+        request=body,
+        result=found,
+    )
+    return found if entry is None else found.model_copy(update={"id": entry.id})
+
+
+@router.post("/projection/sensitivity", responses=_REFUSALS)
+async def project_otherwise(
+    body: SensitivityRequest, session: Session, runtime: RuntimeDep, _: Anyone
+) -> Sensitivity:
+    """Repeat a projection at every combination of changes in price, power price and difficulty."""
+    return outlook.grid_of(await outlook.outlook(session, runtime, body), body)
