@@ -7,3 +7,5 @@ from common.auth import Principal, with_scope
 RecommendationRunner = Annotated[Principal, with_scope("recommendations:run")]
 MarketReader = Annotated[Principal, with_scope("market:read")]
 MarketWriter = Annotated[Principal, with_scope("market:write")]
+ForecastsReader = Annotated[Principal, with_scope("forecasts:read")]
+InsightsReader = Annotated[Principal, with_scope("insights:read")]

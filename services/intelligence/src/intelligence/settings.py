@@ -31,3 +31,13 @@ class Settings(ServiceSettings):
     """Days of candles asked for on the first start."""
     market_bars: int = Field(default=1300, ge=10, le=20_000)
     """Candles of every shorter interval asked for on the first start: 1,000 and their warm-up."""
+
+    forecast_check_seconds: float = Field(default=60, ge=0.2, le=86_400)
+    """Time between two looks for new data to fit forecasts to."""
+    forecast_limit_seconds: float = Field(default=10, ge=0.2, le=60)
+    """What a forecast of a caller's own series may take; then its process is killed."""
+
+    braiins_pool_url: str = "https://pool.braiins.com"
+    """Where payouts are asked for; empty: it is not asked."""
+    treasury_sweep_seconds: float = Field(default=60, ge=0.2, le=86_400)
+    """Time between two looks for proposals whose time is over."""
