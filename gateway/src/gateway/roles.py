@@ -11,21 +11,31 @@ from common.auth import PLATFORM_ORGANISATION
 Role = Literal["Admin", "Owner", "Host", "Client"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
-_HOST = frozenset(
+_CLIENT = frozenset(
+    {
+        "miners:read",
+        "telemetry:read",
+        "calculations:run",
+        "calculations:read",
+        "market:read",
+        "forecasts:read",
+    }
+)
+_HOST = _CLIENT | frozenset(
     {
         "organisations:read",
         "audit:read",
         "sites:read",
-        "miners:read",
         "miners:write",
         "miners:approve",
         "miners:command",
         "curtailment:read",
         "curtailment:command",
         "curtailment:approve",
-        "telemetry:read",
         "telemetry:api",
         "recommendations:run",
+        "insights:read",
+        "treasury:read",
         "jobs:read",
     }
 )
@@ -35,8 +45,10 @@ _OWNER = _HOST | {
     "sites:write",
     "miner-models:write",
     "telemetry:history",
+    "treasury:write",
+    "treasury:approve",
 }
-_ADMIN = frozenset(
+_ADMIN = _CLIENT | frozenset(
     {
         "organisations:read",
         "organisations:write",
@@ -44,11 +56,13 @@ _ADMIN = frozenset(
         "audit:read",
         "miner-models:write",
         "sites:read",
-        "miners:read",
         "curtailment:read",
-        "telemetry:read",
         "telemetry:api",
         "recommendations:run",
+        "quotes:write",
+        "market:write",
+        "insights:read",
+        "treasury:read",
         "jobs:read",
     }
 )
@@ -56,7 +70,7 @@ SCOPES_OF: dict[str, frozenset[str]] = {
     "Admin": _ADMIN,
     "Owner": _OWNER,
     "Host": _HOST,
-    "Client": frozenset({"miners:read", "telemetry:read"}),
+    "Client": _CLIENT,
 }
 """What each role may do. An Admin's bundle is for the platform, where nobody has sites or machines
 to change; inside a tenant an elevated Admin is an Owner, and the tenant sees it."""

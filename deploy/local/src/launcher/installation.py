@@ -32,10 +32,11 @@ CALLS: Mapping[str, tuple[str, ...]] = {"hosting": ("telemetry", "intelligence")
 ROLES = ("owner", "app", "worker")
 DATABASE = "hashyard"
 READER = "demo_reader"
+VENUES = ("binance", "okx", "deribit", "bybit")
 PEOPLE = ("admin", "owner", "host", "client")
 
 _INFRASTRUCTURE_PORTS = {"postgres": 15432, "redis": 16379, "kafka": 19092, "kafka-control": 19093}
-_FLEET_PORTS = {"simulation": 4999}
+_SIMULATED_PORTS = {"simulation": 4999, "market": 4998}
 _FIRST_MINER = "127.64.0.1"
 
 
@@ -46,7 +47,7 @@ def ops(service: str) -> str:
 
 def fixed_ports() -> dict[str, int]:
     """Return the ports of the one installation that people use."""
-    ports = {**_INFRASTRUCTURE_PORTS, **_FLEET_PORTS}
+    ports = {**_INFRASTRUCTURE_PORTS, **_SIMULATED_PORTS}
     for service, (port, ops_port) in SERVICES.items():
         ports |= {service: port, ops(service): ops_port}
     return ports
@@ -61,6 +62,8 @@ class Installation:
     slot_seconds: int = 60
     first_miner: str = _FIRST_MINER
     durable: bool = True
+    live_market: bool = False
+    """Whether prices come from real exchanges; without a way out they are simulated, and say so."""
     ports: Mapping[str, int] = field(default_factory=fixed_ports)
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     fleet_options: tuple[str, ...] = ()
@@ -73,6 +76,7 @@ class Installation:
             "slot_seconds": self.slot_seconds,
             "first_miner": self.first_miner,
             "durable": self.durable,
+            "live_market": self.live_market,
             "ports": dict(self.ports),
             "environment": dict(self.environment),
             "fleet_options": self.fleet_options,
@@ -143,6 +147,7 @@ class Installation:
             "gateway": self._gateway_environment,
             "telemetry": self._telemetry_environment,
             "hosting": self._device_environment,
+            "intelligence": self._market_environment,
         }.get(service, dict[str, str])()
         return {**self._shared_environment(), **own, **special, **self.environment}
 
@@ -184,6 +189,12 @@ class Installation:
             "TELEMETRY_PROOF_POLL_SECONDS": f"{proof:g}",
         }
 
+    def _market_environment(self) -> dict[str, str]:
+        if self.live_market:
+            return {}
+        market = self.url("market")
+        return {f"INTELLIGENCE_{venue.upper()}_URL": f"{market}/{venue}" for venue in VENUES}
+
     def _dsn(self, service: str, role: str) -> str:
         name = f"{service}_{role}"
         dsn = self.infrastructure.postgres.dsn_of(
@@ -199,6 +210,7 @@ def load(directory: Path) -> Installation | None:
         return None
     kept = json.loads(path.read_text())
     kept["fleet_options"] = tuple(kept["fleet_options"])
+    kept["ports"] = fixed_ports() | kept["ports"]  # an older release knew fewer programs
     return Installation(directory=directory, **kept)
 
 

@@ -8,7 +8,9 @@ from launcher.installation import SERVICES, Installation
 from launcher.processes import Program
 
 FLEET = "simulation"
+MARKET = "market"
 MINER_PORT = 4028
+_AN_EXCHANGE = ("www.okx.com", 443)
 
 
 def service_program(installation: Installation, service: str) -> Program:
@@ -41,6 +43,27 @@ def fleet_program(installation: Installation) -> Program:
         environment={"PYTHONUNBUFFERED": "1"},
         stop_within_s=10.0,
     )
+
+
+def market_program(installation: Installation) -> Program:
+    """Describe the simulated exchanges and price services."""
+    port = installation.ports[MARKET]
+    return Program(
+        name=MARKET,
+        command=[sys.executable, "-m", "simulation", "upstreams", "--port", str(port)],
+        is_ready=lambda: _listens("127.0.0.1", port),
+        environment={"PYTHONUNBUFFERED": "1"},
+        stop_within_s=10.0,
+    )
+
+
+def exchange_is_reachable() -> bool:
+    """Whether a real exchange can be reached from here, within two seconds."""
+    try:
+        with socket.create_connection(_AN_EXCHANGE, timeout=2.0):
+            return True
+    except OSError:
+        return False
 
 
 def fleet_command(installation: Installation, what: str) -> list[str]:

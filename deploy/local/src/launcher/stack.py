@@ -37,6 +37,7 @@ from launcher.processes import (
     wait_until,
     write_pid,
 )
+from launcher.programs import exchange_is_reachable
 from launcher.status import Status
 from launcher.supervisor import OWNER_FILE
 
@@ -131,6 +132,8 @@ class Stack:
         if not self.is_up:
             self._clear_up()
             self._require_ports()
+            live = not self._is_mine and exchange_is_reachable()
+            self.installation = replace(self.installation, live_market=live)
             self.installation.save()
             self.installation.secrets()
             if self._is_mine:

@@ -24,7 +24,14 @@ from launcher.processes import (
     tail,
     write_pid,
 )
-from launcher.programs import FLEET, fleet_program, readiness, service_programs
+from launcher.programs import (
+    FLEET,
+    MARKET,
+    fleet_program,
+    market_program,
+    readiness,
+    service_programs,
+)
 from launcher.status import Status, Step
 from launcher.watched import Watched
 
@@ -97,6 +104,8 @@ class Supervisor:
                 fleet_program(self._installation),
                 *service_programs(self._installation),
             ]
+            if not self._installation.live_market:
+                programs.append(market_program(self._installation))
             for program in programs:
                 self._start(program)
             self._wait_for(*(program.name for program in programs))
@@ -151,7 +160,7 @@ class Supervisor:
         """Stop in order: nobody loses what it stands on before it has ended itself."""
         self._status.phase = "stopping"
         behind = [name for name in SERVICES if name != "gateway"]
-        for group in (["gateway"], behind, [FLEET], ["kafka", "redis"], ["postgres"]):
+        for group in (["gateway"], behind, [FLEET, MARKET], ["kafka", "redis"], ["postgres"]):
             present = [self._watched[name] for name in group if name in self._watched]
             for watched in present:
                 watched.ask_to_stop()

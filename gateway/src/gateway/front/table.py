@@ -164,9 +164,22 @@ ROUTES: tuple[Route, ...] = (
     Route("/api/organisations", "gateway", body_cap_bytes=64 * _KIB),
     Route("/api/api-keys", "gateway", body_cap_bytes=64 * _KIB),
     Route("/api/audit", "gateway", _READ),
-    # The calculator's prices of machines are public.
+    # What the calculator tells everybody.
     Route("/api/calculator/miner-models", "calculator", _READ, "optional"),
-    Route("/api/calculator", "calculator"),
+    Route("/api/calculator/network", "calculator", _READ, "optional"),
+    Route("/api/calculator/calculate", "calculator", _POST, "optional", body_cap_bytes=64 * _KIB),
+    Route("/api/calculator/projection", "calculator", _POST, "optional", body_cap_bytes=256 * _KIB),
+    Route("/api/calculator/shared", "calculator", _READ, "optional"),
+    Route(
+        "/api/calculator/batch/calculate",
+        "calculator",
+        _POST,
+        exact=True,
+        body_cap_bytes=16 * _MIB,
+        media=TABLES,
+        timeout_s=60,
+    ),
+    Route("/api/calculator", "calculator", stream=True),
     # The customer's own key reads one machine; the path is the document's.
     Route(
         "/api/hosting/api/telemetry/{miner_id}",
@@ -198,6 +211,24 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("/api/telemetry", "telemetry", stream=True),
     Route("/api/intelligence", "intelligence", body_cap_bytes=8 * _MIB, timeout_s=60, stream=True),
-    Route("/api/analytics", "intelligence", stream=True),
-    Route("/api/treasury", "intelligence", stream=True),
+    Route(
+        "/api/analytics/candles/import",
+        "intelligence",
+        _POST,
+        exact=True,
+        body_cap_bytes=16 * _MIB,
+        media=TABLES,
+        timeout_s=60,
+    ),
+    Route("/api/analytics", "intelligence", body_cap_bytes=4 * _MIB, stream=True),
+    Route(
+        "/api/treasury/lots/import",
+        "intelligence",
+        _POST,
+        exact=True,
+        body_cap_bytes=16 * _MIB,
+        media=TABLES,
+        timeout_s=60,
+    ),
+    Route("/api/treasury", "intelligence", body_cap_bytes=4 * _MIB, stream=True),
 )
