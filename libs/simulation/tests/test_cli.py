@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -35,6 +36,17 @@ def control(start_address: str, free_port: int) -> Iterator[int]:
     ) as served:
         assert served.stdout is not None
         assert served.stdout.readline().startswith(f"ready: 12 simulated miners on {start_address}")
+        yield free_port
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(10) == 0
+
+
+@pytest.fixture
+def upstreams(free_port: int) -> Iterator[int]:
+    command = [sys.executable, "-m", "simulation", "upstreams", "--port", str(free_port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
+        assert served.stdout is not None
+        assert served.stdout.readline().startswith("ready: simulated coingecko, blockchain")
         yield free_port
         served.send_signal(signal.SIGTERM)
         assert served.wait(10) == 0
@@ -107,3 +119,15 @@ def test_mistakes_are_explained(arguments: list[str], reason: str) -> None:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
     assert reason in result.output
+
+
+def test_upstreams_serves_providers_and_stops_when_told(upstreams: int) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{upstreams}/mempool/api/v1/prices") as answer:
+        assert answer.headers["X-Simulated"] == "true"
+        assert json.loads(answer.read())["USD"] > 50_000
+
+
+def test_upstreams_says_that_its_port_is_taken(upstreams: int) -> None:
+    result = CliRunner().invoke(app, ["upstreams", "--port", str(upstreams)])
+    assert result.exit_code == 2
+    assert "address already in use" in result.output.lower()

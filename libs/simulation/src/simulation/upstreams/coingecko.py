@@ -129,10 +129,9 @@ def _coins(ask: Ask, at_s: float) -> float:
 
 
 def _number(written: str) -> float:
-    try:
-        return float(written)
-    except ValueError:
-        raise Refusal(400, {"error": f"'{written}' is not a number"}) from None
+    if not written.replace(".", "", 1).isdecimal():
+        raise Refusal(400, {"error": f"'{written}' is not a number"})
+    return float(written)
 
 
 def _beyond_public_history() -> object:

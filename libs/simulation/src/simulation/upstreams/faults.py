@@ -38,7 +38,9 @@ def told(value: float, fault: Fault | None) -> float:
     """Return a price or difficulty as a provider with this fault tells it."""
     if fault is Fault.OFF_BY_HALF:
         return value * 0.5
-    return value if fault is None else value * SPOILED.get(fault, 1.0)
+    if fault is None or fault not in SPOILED:
+        return value
+    return value * SPOILED[fault]
 
 
 def mangled(rows: list[Any], fault: Fault | None) -> list[Any]:

@@ -130,7 +130,8 @@ class PricePath:
         self._hours = lru_cache(maxsize=None)(self._make_hours)
 
     def price_usd(self, at_s: float) -> float:
-        """Return the price at a moment."""
+        """Return the price at a moment; before the first day, the first there is."""
+        at_s = max(at_s, FIRST_DAY * DAY_S)
         minutes = self._minutes(int(at_s) // DAY_S)
         return float(minutes.cut_at(at_s).close[-1])
 
