@@ -1,16 +1,25 @@
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from decimal import Decimal
 from itertools import product
 from typing import TypeAlias
 
 import numpy as np
 import pytest
+from sqlalchemy import text
 
 from common.app import Service
+from common.clock import now
+from common.runtime import Runtime
+from intelligence.domain.candles import Bar, Interval, opening
+from intelligence.domain.indicators import Bars
 from intelligence.domain.shedding import Fleet
 from intelligence.main import SERVICE
+from intelligence.market import candles
 
 MakeFleet: TypeAlias = Callable[..., Fleet]
 BestLoss: TypeAlias = Callable[[Fleet, float], float | None]
+Walk: TypeAlias = Callable[..., Bars]
+StoreCandles: TypeAlias = Callable[..., Awaitable[list[Bar]]]
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +60,50 @@ def best_loss() -> BestLoss:
         return min(costs, default=None)
 
     return search
+
+
+@pytest.fixture(scope="session")
+def walk() -> Walk:
+    """A random walk of hourly candles; the same seed is the same walk."""
+
+    def make(bars: int, seed: int = 7) -> Bars:
+        random = np.random.default_rng(seed)
+        close = (60_000 * np.exp(np.cumsum(random.normal(0, 0.01, bars)))).round(2)
+        opened = np.concatenate((close[:1], close[:-1]))[:bars]
+        spread = np.abs(random.normal(0, 0.004, (2, bars)))
+        return Bars(
+            time_s=1_750_000_000.0 + 3600 * np.arange(bars, dtype=np.float64),
+            open=opened,
+            high=(np.maximum(opened, close) * (1 + spread[0])).round(2),
+            low=(np.minimum(opened, close) * (1 - spread[1])).round(2),
+            close=close,
+            volume=random.uniform(1, 9, bars).round(4),
+        )
+
+    return make
+
+
+@pytest.fixture
+async def store_candles(runtime: Runtime) -> AsyncGenerator[StoreCandles]:
+    """Store candles of one venue, the last one just closed. The market is empty afterwards."""
+
+    async def store(
+        bars: Bars, interval: Interval = Interval.HOUR, *, simulated: bool = False, ago: int = 0
+    ) -> list[Bar]:
+        first = opening(now(), interval) - (len(bars) + ago) * interval.length
+        columns = [
+            [Decimal(str(value)) for value in column.tolist()]
+            for column in (bars.open, bars.high, bars.low, bars.close, bars.volume)
+        ]
+        stored = [
+            Bar(first + at * interval.length, *row, simulated=simulated)
+            for at, row in enumerate(zip(*columns, strict=True))
+        ]
+        async with runtime.worker_session() as session:
+            await candles.store(session, venue="binance", interval=interval, cleaned=stored)
+        return stored
+
+    yield store
+    async with runtime.worker_session() as session:
+        for table in ("candle", "market_analytics", "network_epoch"):
+            await session.execute(text(f"DELETE FROM intelligence.{table}"))

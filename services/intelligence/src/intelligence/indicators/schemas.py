@@ -20,8 +20,8 @@ def _missing(value: Any) -> Any:
     return None if written or value != value else value  # noqa: PLR0124  (only NaN is not itself)
 
 
-_Price = Annotated[float | None, BeforeValidator(_missing), Field(gt=0, le=1e12)]
-_Volume = Annotated[float | None, BeforeValidator(_missing), Field(ge=0, le=1e18)]
+_Price = Annotated[Annotated[float, Field(gt=0, le=1e12)] | None, BeforeValidator(_missing)]
+_Volume = Annotated[Annotated[float, Field(ge=0, le=1e18)] | None, BeforeValidator(_missing)]
 
 
 class Candle(BaseModel):
