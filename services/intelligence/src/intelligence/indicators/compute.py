@@ -46,9 +46,9 @@ def _on(
     bars: Bars, defined: Mask, function: Callable[[Bars], dict[str, Column]]
 ) -> dict[str, Column]:
     """Compute on the candles that have what is needed; NaN at the others."""
-    found = function(bars.take(defined))
     if defined.all():
-        return found
+        return function(bars)
+    found = function(bars.take(defined))
     return {name: _scattered(column, defined) for name, column in found.items()}
 
 
