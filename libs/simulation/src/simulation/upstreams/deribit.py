@@ -175,7 +175,7 @@ def _result(ask: Ask, result: object) -> dict[str, Any]:
     return {
         "jsonrpc": "2.0",
         "result": result,
-        "usIn": now_us,
+        "usIn": now_us,  # the venue's own word; codespell:ignore usin
         "usOut": now_us + 300,
         "usDiff": 300,
         "testnet": False,
