@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+import httpx
 import numpy as np
 import pytest
 from sqlalchemy import select
@@ -135,3 +136,22 @@ async def test_the_row_goes_with_its_snapshot_and_every_tenant_may_read_it(
     async with runtime.worker_session() as session:
         await session.delete(await session.get_one(MarketAnalytics, analytics_id))
     assert await _rows(runtime) == []
+
+
+async def test_what_was_recorded_is_read_newest_first(
+    client_as: Callable[..., httpx.AsyncClient], runtime: Runtime, snapshot: Snapshot
+) -> None:
+    times = [now() - timedelta(minutes=5 * back) for back in (2, 0, 1)]
+    ids = [str(await snapshot(one)) for one in times]
+    await recording.record_new(runtime)
+    reader = client_as(scopes=frozenset({"market:read"}))
+    url = "/api/analytics/indicators/snapshots"
+    found = (await reader.get(url, params={"limit": 2})).json()["items"]
+    assert [one["analytics_id"] for one in found] == [ids[1], ids[2]]
+    assert (found[0]["rsi"], found[0]["signal"]) == (None, "NEUTRAL")
+    assert found[0]["btc_price"] == "60000.000000"
+    rest = (await reader.get(url, params={"before": found[-1]["at"]})).json()["items"]
+    assert [one["analytics_id"] for one in rest] == [ids[0]]
+    assert (await reader.get(url, params={"limit": 501})).status_code == 422
+    assert (await reader.get(url, params={"before": "x"})).status_code == 422
+    assert (await client_as(scopes=frozenset()).get(url)).status_code == 403

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,10 +14,11 @@ from common.ids import new_id
 from common.runtime import Runtime
 from intelligence.domain.candles import Interval, Series
 from intelligence.domain.indicators import Column
-from intelligence.domain.signals import Scores, score
+from intelligence.domain.signals import Scores, Signal, score
 from intelligence.indicators.answers import at, bars_of, values
 from intelligence.indicators.compute import WARM_UP, compute
 from intelligence.indicators.models import TechnicalIndicators
+from intelligence.indicators.schemas import Recorded
 from intelligence.market import candles
 from intelligence.market.models import MarketAnalytics
 
@@ -62,12 +64,39 @@ def _row(series: Series) -> dict[str, object]:
 
 def _said(scores: Scores) -> dict[str, object]:
     if not len(scores.total):
-        return {"score": 0.0, "signal": "NEUTRAL"}
+        return {"score": 0.0, "signal": Signal.NEUTRAL.value}
     return {"score": float(scores.total[-1]), "signal": scores.said().value}
 
 
 def _last(column: Column) -> float | None:
     return values(column[-1:])[0] if len(column) else None
+
+
+async def recorded(session: AsyncSession, limit: int, before: datetime | None) -> list[Recorded]:
+    """Return the last snapshots with their indicators, the newest first."""
+    query = (
+        select(TechnicalIndicators, MarketAnalytics)
+        .join(MarketAnalytics, MarketAnalytics.id == TechnicalIndicators.analytics_id)
+        .order_by(MarketAnalytics.created_at.desc(), MarketAnalytics.id)
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(MarketAnalytics.created_at < before)
+    return [_recorded(*row) for row in await session.execute(query)]
+
+
+def _recorded(row: TechnicalIndicators, taken: MarketAnalytics) -> Recorded:
+    return Recorded(
+        analytics_id=row.analytics_id,
+        at=taken.created_at,
+        btc_price=taken.btc_price,
+        interval=Interval(row.interval),
+        bar_opened_at=row.bar_opened_at,
+        score=row.score,
+        signal=Signal(row.signal),
+        simulated=taken.simulated,
+        **{name: getattr(row, name) for name in _KEPT},
+    )
 
 
 async def follow(runtime: Runtime) -> None:

@@ -4,12 +4,18 @@ import asyncio
 from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
 
 from common.db import Session
 from intelligence.auth import MarketReader
 from intelligence.domain.candles import Interval
-from intelligence.indicators import answers
-from intelligence.indicators.schemas import CandleSeries, ComputedIndicators, StoredIndicators
+from intelligence.indicators import answers, recording
+from intelligence.indicators.schemas import (
+    CandleSeries,
+    ComputedIndicators,
+    RecordedIndicators,
+    StoredIndicators,
+)
 
 router = APIRouter(prefix="/api/analytics", tags=["indicators"])
 Shown: TypeAlias = Annotated[
@@ -43,3 +49,14 @@ async def read_indicators(
     """
     series = await answers.with_warm_up(session, interval, limit)
     return await asyncio.to_thread(answers.of_series, series, limit)
+
+
+@router.get("/indicators/snapshots")
+async def list_recorded_indicators(
+    session: Session,
+    _: MarketReader,
+    limit: Annotated[int, Query(ge=1, le=500, description="At most 500")] = 100,
+    before: AwareDatetime | None = None,
+) -> RecordedIndicators:
+    """Return the indicators recorded with every snapshot of the market, the newest first."""
+    return RecordedIndicators(items=await recording.recorded(session, limit, before))

@@ -1,6 +1,7 @@
 """Bodies of the indicators."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import numpy as np
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, field_validator
@@ -9,6 +10,7 @@ from pydantic_core.core_schema import ValidationInfo
 from intelligence.domain.candles import Interval
 from intelligence.domain.indicators import Bars, Column
 from intelligence.domain.signals import Signal
+from intelligence.market.schemas import Usd
 
 MAX_CANDLES = 10_000
 Values = list[float | None]
@@ -130,3 +132,30 @@ class StoredIndicators(IndicatorArrays):
     interval: Interval
     close: Values
     simulated: bool = Field(description="Whether any candle came from a simulated venue.")
+
+
+class Recorded(BaseModel):
+    """The indicators at a snapshot of the market."""
+
+    analytics_id: UUID
+    at: AwareDatetime = Field(description="When the snapshot was taken.")
+    btc_price: Usd
+    interval: Interval
+    bar_opened_at: AwareDatetime | None = Field(description="The last candle closed by then.")
+    rsi: float | None
+    macd: float | None
+    macd_signal: float | None
+    bb_upper: float | None
+    bb_middle: float | None
+    bb_lower: float | None
+    ema_12: float | None
+    ema_26: float | None
+    score: float
+    signal: Signal
+    simulated: bool = Field(description="Whether the snapshot's price came from simulated venues.")
+
+
+class RecordedIndicators(BaseModel):
+    """Snapshots, the newest first; ask again with the last one's time as `before`."""
+
+    items: list[Recorded]
