@@ -3,7 +3,8 @@
 from fastapi import FastAPI
 
 from common.app import Service, service_app
-from intelligence.db import Base
+from common.jobs import jobs_router
+from intelligence.db import Base, Job
 from intelligence.forecasts import routes as forecasts
 from intelligence.forecasts import schedule
 from intelligence.forecasts.events import ForecastFitted
@@ -11,12 +12,16 @@ from intelligence.indicators import recording
 from intelligence.indicators import routes as indicators
 from intelligence.insights import reactions as sites
 from intelligence.insights import routes as insights
-from intelligence.market import quotes
+from intelligence.market import collector, quotes
 from intelligence.market import routes as market
 from intelligence.market.events import MarketPriceObserved
 from intelligence.recommendations import routes as recommendations
 from intelligence.settings import Settings
 from intelligence.signals import routes as signals
+from intelligence.treasury import backtesting, proposing
+from intelligence.treasury import routes as treasury
+from intelligence.treasury import selling_routes as treasury_sales
+from intelligence.treasury.events import TreasuryDecided, TreasuryFilled, TreasuryProposed
 
 SERVICE = Service(
     name="intelligence",
@@ -31,10 +36,25 @@ SERVICE = Service(
         signals.router,
         forecasts.router,
         insights.router,
+        treasury.router,
+        treasury_sales.router,
+        jobs_router("treasury", Job),
     ],
-    events=[MarketPriceObserved, ForecastFitted],
+    events=[
+        MarketPriceObserved,
+        ForecastFitted,
+        TreasuryProposed,
+        TreasuryDecided,
+        TreasuryFilled,
+    ],
     reactions=[quotes.reactions, sites.reactions],
-    background=[recording.follow, schedule.keep_forecasts],
+    background=[
+        collector.follow_market,
+        recording.follow,
+        schedule.keep_forecasts,
+        proposing.expire_proposals,
+        backtesting.do_jobs,
+    ],
 )
 
 

@@ -41,3 +41,12 @@ class Settings(ServiceSettings):
     """Where payouts are asked for; empty: it is not asked."""
     treasury_sweep_seconds: float = Field(default=60, ge=0.2, le=86_400)
     """Time between two looks for proposals whose time is over."""
+
+    def venue_urls(self) -> dict[str, str]:
+        """Return where each venue is reached, by its name; empty: it is not asked."""
+        return {
+            "binance": self.binance_url,
+            "okx": self.okx_url,
+            "deribit": self.deribit_url,
+            "bybit": self.bybit_url,
+        }

@@ -19,7 +19,7 @@ from decimal import Decimal
 
 from intelligence.domain.lots import ZERO, bitcoin, money, worth
 from intelligence.domain.price_band import historical_five_percent_price
-from intelligence.domain.rules import HUNDRED, Rule, Situation, advise
+from intelligence.domain.rules import HUNDRED, Rule, RuleKind, Situation, advise
 
 _YEAR_DAYS = 365
 _TRAILING_DAYS = 90
@@ -144,9 +144,7 @@ def _decide(
             average_cost_usd=money(book.cost_usd / book.btc) if book.btc else None,
             break_even_usd=given.break_even_usd,
             power_bill_usd_per_day=given.power_bill_usd_per_day,
-            low_price_usd=historical_five_percent_price(
-                [one.price_usd for one in known], rule.days
-            ),
+            low_price_usd=_low_price_usd(rule, known),
             last_sale_at=book.last_sale_at,
             steps_done=book.steps_done,
         ),
@@ -156,6 +154,12 @@ def _decide(
         book.last_sale_at = now.at
         book.steps_done |= set(advice.steps)
     return advice.sell_btc
+
+
+def _low_price_usd(rule: Rule, known: Sequence[Close]) -> Decimal | None:
+    if rule.kind is not RuleKind.COVER_OPEX:
+        return None  # nobody else asks for it
+    return historical_five_percent_price([one.price_usd for one in known], rule.days)
 
 
 def _sell(book: _Book, close: Close, btc: Decimal, fee_percent: Decimal) -> None:
