@@ -17,8 +17,10 @@ WALLED = text(
 
 
 def belongs(name: str | None, kind: str, _: object) -> bool:
-    """Return whether a schema or table is this service's, apart from Alembic's own."""
-    return name == SCHEMA if kind == "schema" else name != "alembic_version"
+    """Return whether a schema or table is this service's own; not Alembic's, nor the job queue."""
+    if kind == "schema":
+        return name == SCHEMA
+    return kind != "table" or not (name or "").startswith(("alembic", "pgqueuer"))
 
 
 def differences(connection: Connection) -> list[Any]:

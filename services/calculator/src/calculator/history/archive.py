@@ -29,7 +29,7 @@ from common.pages import PageRequest, page_of, paged
 from common.runtime import Runtime
 
 _TOKEN_BYTES = 24
-_PRIVATE = ("rate_id", "site_id", "batch_id")
+_PRIVATE = ("rate_id", "site_id", "batch_id", "downloads")
 """What only its owner can look up, and nobody else needs to see."""
 _PLACES = 12
 

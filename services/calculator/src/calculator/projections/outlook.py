@@ -25,6 +25,7 @@ from calculator.domain.projection import (
     rates_of_return,
     sensitivity,
 )
+from calculator.history import archive
 from calculator.projections.schemas import (
     Cell,
     Month,
@@ -33,6 +34,7 @@ from calculator.projections.schemas import (
     Sensitivity,
     SensitivityRequest,
 )
+from common.auth import Principal
 from common.errors import Invalid
 from common.runtime import Runtime
 
@@ -96,6 +98,23 @@ async def outlook(session: AsyncSession, runtime: Runtime, asked: ProjectionRequ
         warnings = [*basis.quoted.market.warnings, *warnings]
     inputs = dict(basis.inputs) | _stated(asked, days, height)
     return Outlook(basis, course, project(operation, course), inputs, warnings)
+
+
+async def answer(
+    session: AsyncSession, runtime: Runtime, caller: Principal, asked: ProjectionRequest
+) -> Projection:
+    """Project, and keep the result for a user; raises as `outlook`."""
+    found = projection_of(await outlook(session, runtime, asked), asked)
+    entry = await archive.keep(
+        session,
+        caller,
+        "projection",
+        title_of(found),
+        summary=found.model_dump(include={"btc_total", "npv_usd", "payback_month"}),
+        request=asked,
+        result=found,
+    )
+    return found if entry is None else found.model_copy(update={"id": entry.id})
 
 
 def projection_of(found: Outlook, asked: ProjectionRequest) -> Projection:

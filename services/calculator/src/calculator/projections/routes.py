@@ -2,8 +2,7 @@
 
 from fastapi import APIRouter
 
-from calculator.calculations.routes import REFUSALS
-from calculator.history import archive
+from calculator.calculations.keeping import REFUSALS
 from calculator.projections import outlook
 from calculator.projections.outlook import HorizonUnclear, PricePathUnclear
 from calculator.projections.schemas import (
@@ -30,17 +29,7 @@ async def project(
     Difficulty grows at each retarget, the subsidy halves at its height, the price follows its path
     or stays; the machine runs on where it does not pay. With a login it is kept in the history.
     """
-    found = outlook.projection_of(await outlook.outlook(session, runtime, body), body)
-    entry = await archive.keep(
-        session,
-        caller,
-        "projection",
-        outlook.title_of(found),
-        summary=found.model_dump(include={"btc_total", "npv_usd", "payback_month"}),
-        request=body,
-        result=found,
-    )
-    return found if entry is None else found.model_copy(update={"id": entry.id})
+    return await outlook.answer(session, runtime, caller, body)
 
 
 @router.post("/projection/sensitivity", responses=_REFUSALS)

@@ -1,0 +1,1 @@
+"""Calculating again what is in the history."""
