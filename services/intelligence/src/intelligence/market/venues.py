@@ -147,7 +147,14 @@ class Venue:
                 # A library that parses whatever a venue says raises whatever it likes.
                 raise VenueFailed(_reason(error), self._retry_after_s(error)) from error
             self._note_origin()
+            if not self._said_something():
+                raise VenueFailed("the answer is empty or no JSON")
             return answer
+
+    def _said_something(self) -> bool:
+        """Return whether the last answer was JSON: ccxt takes an HTML page for no candles."""
+        told: Any = self._client.last_json_response
+        return told is not None and told != {}
 
     async def _prepare(self) -> None:
         if self._prepared:
@@ -177,11 +184,13 @@ async def _nothing() -> None:
 
 
 @asynccontextmanager
-async def open_venues(urls: Mapping[str, str]) -> AsyncGenerator[list[Venue]]:
+async def open_venues(
+    urls: Mapping[str, str], exchanges: Iterable[Exchange] = EXCHANGES
+) -> AsyncGenerator[list[Venue]]:
     """Open the venues that have a URL; close them at the end."""
     async with AsyncExitStack() as stack:
         opened: list[Venue] = []
-        for exchange in EXCHANGES:
+        for exchange in exchanges:
             if url := urls.get(exchange.name, ""):
                 client = await stack.enter_async_context(_client(exchange))
                 opened.append(Venue(exchange, url, client))
@@ -197,8 +206,10 @@ async def _client(exchange: Exchange) -> AsyncGenerator[Any]:
             "timeout": round(exchange.timeout_s * 1000),
             "options": dict(exchange.options),
             "enableLastHttpResponse": False,
+            "enableLastJsonResponse": True,
         }
     )
+    client.timeout_on_exit = 0  # it would sleep before it lets go
     client.has["fetchCurrencies"] = False  # nobody needs them, and some ask for a key
     connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=client.cafile), limit=4)
     async with aiohttp.ClientSession(connector=connector, response_class=_Capped) as session:
