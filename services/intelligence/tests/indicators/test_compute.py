@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from intelligence.domain.indicators import NEEDS, Bars, Column, reasons
-from intelligence.indicators.compute import compute
+from intelligence.domain.signals import score
+from intelligence.indicators.compute import WARM_UP, compute
 
 Walk = Callable[..., Bars]
 
@@ -288,3 +289,25 @@ def test_the_reason_names_a_last_candle_without_a_close(walk: Walk) -> None:
     assert why["rsi"] == "The last candle lacks close."
     series = replace(walk(90), volume=np.zeros(90))
     assert reasons(series, compute(series)) == {"vwap": "Nothing was traded."}
+
+
+@pytest.mark.parametrize("known", [40, 78, 150])
+def test_no_value_and_no_signal_knows_the_future(walk: Walk, known: int) -> None:
+    series = walk(300)
+    whole, part = compute(series), compute(series.take(slice(0, known)))
+    for name, column in part.columns().items():
+        if name != "ichimoku_lagging":  # drawn backwards on purpose; no signal reads it
+            np.testing.assert_allclose(column, whole.columns()[name][:known], rtol=1e-12)
+    np.testing.assert_array_equal(
+        score(series.take(slice(0, known)), part).signal, score(series, whole).signal[:known]
+    )
+
+
+def test_after_the_warm_up_the_beginning_of_the_series_does_not_matter(walk: Walk) -> None:
+    series = walk(900)
+    late = series.take(slice(550, None))
+    whole, tail = compute(series).take(slice(550, None)), compute(late)
+    for name in set(FIRST) - {"obv", "vwap"}:
+        np.testing.assert_allclose(
+            tail.columns()[name][WARM_UP:], whole.columns()[name][WARM_UP:], rtol=1e-6, atol=1e-3
+        )

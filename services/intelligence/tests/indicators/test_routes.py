@@ -249,7 +249,7 @@ async def test_stored_indicators_of_a_short_history_are_null(
     assert empty["reasons"]["rsi"] == "It needs 15 candles with close; there are 0."
 
 
-@pytest.mark.parametrize("query", ["interval=2h", "limit=0", "limit=2001", "limit=x", "lmit=5"])
+@pytest.mark.parametrize("query", ["interval=2h", "limit=0", "limit=2001", "limit=x", "last=5"])
 async def test_a_query_that_cannot_be_is_refused(reader: httpx.AsyncClient, query: str) -> None:
     assert (await reader.get(f"{URL}?{query}")).status_code == 422
 

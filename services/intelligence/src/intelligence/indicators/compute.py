@@ -28,7 +28,7 @@ from intelligence.domain.indicators import (
 from intelligence.indicators import ta_lib
 
 WARM_UP = 300
-"""Candles computed before the first one shown: what seeds an average is then 1e-8 of its value."""
+"""Candles computed before the first one shown: what seeded an average then weighs less than 1e-9 in it."""
 _DISPLACEMENT = 26
 
 
