@@ -28,7 +28,7 @@ from intelligence.domain.indicators import (
 from intelligence.indicators import ta_lib
 
 WARM_UP = 300
-"""Candles computed before the first one shown: what seeded an average then weighs less than 1e-9 in it."""
+"""Candles computed before the first one shown: a seed then weighs less than 1e-9 in an average."""
 _DISPLACEMENT = 26
 
 
