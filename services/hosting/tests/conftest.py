@@ -1,21 +1,28 @@
 """The service under test, and short names for what tests do most."""
 
 import base64
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import delete
 
 from common.app import Service
+from common.auth import PLATFORM_ORGANISATION
+from common.clock import now
 from common.ids import new_id
+from common.runtime import Runtime
 from hosting.main import SERVICE
+from hosting.quotes.models import Quote
 
 Made = dict[str, Any]
 NewSite = Callable[..., Awaitable[Made]]
 NewMiner = Callable[..., Awaitable[Made]]
 Deliver = Callable[..., Awaitable[UUID]]
+HearQuote = Callable[..., Awaitable[None]]
 KEY = "test-internal-key-of-32-characters-or-more"
 
 
@@ -119,3 +126,53 @@ def know_client(deliver: Deliver, organisation: UUID) -> Callable[[], Awaitable[
         return client_id
 
     return tell
+
+
+async def forget_quotes(runtime: Runtime) -> None:
+    async with runtime.worker_session() as session:
+        await session.execute(delete(Quote))
+
+
+@pytest.fixture
+async def hear_quote(runtime: Runtime, deliver: Deliver) -> AsyncGenerator[HearQuote]:
+    """Let hosting hear a quote, which all tenants share: none is known before, none after.
+
+    100 TH/s mine 0.00004 BTC a day, worth 4 USD at 100,000 USD.
+    """
+
+    async def tell(
+        *,
+        version: int = 1,
+        age_s: float = 60,
+        silent_s: float = 0,
+        organisation_id: UUID = PLATFORM_ORGANISATION,
+        **changes: Any,
+    ) -> None:
+        quote: Made = {
+            "pair": "BTC/USD",
+            "price_usd": "100000.000000",
+            "at": now() - timedelta(seconds=age_s),
+            "source": "coingecko",
+            "stale": False,
+            "simulated": False,
+            "height": 925_000,
+            "difficulty": "150000000000000.000000",
+            "network_hashrate_ehs": 1073.741824,
+            "subsidy_btc": "3.12500000",
+            "fees_btc_per_block": "0.02000000",
+            "hashprice_usd_per_ths_day": "0.040000000",
+            "hashprice_btc_per_ths_day": "0.00000040000000",
+            "second_price_usd": None,
+            "warnings": [],
+            "published_at": now() - timedelta(seconds=silent_s),
+        }
+        await deliver(
+            "calculator.quote.published.v1",
+            quote | changes,
+            version=version,
+            organisation_id=organisation_id,
+        )
+
+    await forget_quotes(runtime)
+    yield tell
+    await forget_quotes(runtime)

@@ -18,6 +18,7 @@ from hosting.miners import reactions as miner_reactions
 from hosting.miners import routes as miners
 from hosting.miners import tiles
 from hosting.miners.events import CommandOrdered, MinerChanged, MinerRegistered
+from hosting.quotes import reactions as quote_reactions
 from hosting.settings import Settings
 from hosting.sites import routes as sites
 from hosting.sites.events import SiteChanged
@@ -37,7 +38,9 @@ SERVICE = Service(
         SiteChanged, MinerRegistered, MinerChanged, CommandOrdered, IncidentOpened, IncidentClosed,
         CurtailmentOrdered, CurtailmentChanged,
     ],
-    reactions=[miner_reactions.reactions, curtailment_reactions.reactions],
+    reactions=[
+        miner_reactions.reactions, curtailment_reactions.reactions, quote_reactions.reactions,
+    ],
     background=[
         announce_incidents, curtailment_scheduler.run, import_jobs.do_jobs, import_jobs.sweep,
     ],

@@ -52,7 +52,7 @@ async def test_a_preview_shows_who_would_stop_and_why_others_would_not(
     assert shown["method"] == "greedy_swap"
     assert shown["bound"] == 1.0
     assert shown["gap"] == 0.0
-    for figure in ("lost_btc", "avoided_cost", "sla_effect"):
+    for figure in ("avoided_cost", "sla_effect"):
         assert shown[figure]["value"] is None
         assert shown[figure]["reason"]
     assert await published() == []
@@ -253,3 +253,59 @@ async def test_permissions_are_needed(client_as: ClientFor, wanted: Wanted, outs
     reader = client_as(scopes=frozenset({"curtailment:read"}))
     assert (await nobody.post(PREVIEW, json=wanted(1))).status_code == 403
     assert (await reader.post(TRIGGER, json=wanted(1))).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("duration", "minutes", "btc", "usd"),
+    [
+        ({}, 1440, "0.00003800", "3.800000"),
+        ({"duration_minutes": 90}, 90, "0.00000238", "0.237500"),
+    ],
+)
+async def test_what_is_not_mined_is_told_by_the_quote(
+    client: httpx.AsyncClient,
+    new_miner: NewMiner,
+    wanted: Wanted,
+    hear_quote: Callable[..., Awaitable[None]],
+    duration: Dict,
+    minutes: int,
+    btc: str,
+    usd: str,
+) -> None:
+    await new_miner(hashrate_ths=95, power_w=3250)
+    await new_miner(hashrate_ths=270, power_w=3645)
+    await hear_quote(age_s=120, simulated=True)
+    shown = (await client.post(PREVIEW, json=wanted(0.003, **duration))).json()
+    assert shown["hashrate_loss_ths"] == 95
+    day = {"over_minutes": minutes, "reason": None}
+    assert shown["lost_btc"] == day | {"value": btc, "per_day": "0.00003800"}
+    assert shown["lost_revenue_usd"] == day | {"value": usd, "per_day": "3.800000"}
+    assert shown["quote"]["simulated"]
+    assert not shown["quote"]["stale"]
+    assert 120 <= shown["quote"]["age_s"] < 180
+    assert shown["avoided_cost"]["value"] is None
+
+
+@pytest.mark.usefixtures("hear_quote")
+async def test_without_a_quote_the_loss_is_not_known(
+    client: httpx.AsyncClient, new_miner: NewMiner, wanted: Wanted
+) -> None:
+    await new_miner()
+    answer = await client.post(PREVIEW, json=wanted(0.003, duration_minutes=60))
+    assert answer.status_code == 200, answer.text
+    unknown = {"value": None, "per_day": None, "over_minutes": 60, "reason": "no_quote"}
+    assert answer.json()["lost_btc"] == answer.json()["lost_revenue_usd"] == unknown
+    assert answer.json()["quote"] is None
+
+
+async def test_where_nothing_can_be_stopped_nothing_is_lost(
+    client: httpx.AsyncClient,
+    new_miner: NewMiner,
+    wanted: Wanted,
+    hear_quote: Callable[..., Awaitable[None]],
+) -> None:
+    await new_miner(age=timedelta(hours=1))
+    await hear_quote()
+    shown = (await client.post(PREVIEW, json=wanted(0.003))).json()
+    assert not shown["feasible"]
+    assert shown["lost_btc"]["value"] == "0.00000000"

@@ -1,23 +1,29 @@
 """What a plan would do, before anybody orders it."""
 
+from decimal import Decimal
+from typing import TypedDict
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.auth import Principal
+from common.clock import now
 from hosting.curtailment.plans import wish_of
 from hosting.curtailment.schemas import (
     CurtailmentPreview,
     CurtailmentRequest,
+    LostBtc,
+    LostRevenue,
     PreviewCandidate,
     PreviewSkipped,
     UnknownFigure,
 )
 from hosting.curtailment.selection import Selection, Wish, best_of, select_machines, survey
 from hosting.domain.curtailment import watts_to_megawatts
+from hosting.domain.expectation import DAY_MINUTES, earned
 from hosting.parties import Parties, on_behalf_of
+from hosting.quotes.earnings import latest_quote, quote_view
+from hosting.quotes.models import Quote
 
-_LOST_BTC = UnknownFigure(
-    value=None, reason="The network difficulty and the block subsidy are not known to hosting yet."
-)
 _AVOIDED_COST = UnknownFigure(value=None, reason="The site's power tariff is not known yet.")
 _SLA_EFFECT = UnknownFigure(value=None, reason="The customers' contracts are not known yet.")
 
@@ -37,10 +43,13 @@ async def preview(
         selection = await best_of(parties, caller, wish, screening)
     else:
         selection = await select_machines(session, parties, caller, wish, screening)
-    return _shown(wish, selection)
+    quote = await latest_quote(session)
+    return _shown(wish, selection, quote, body.duration_minutes)
 
 
-def _shown(wish: Wish, selection: Selection) -> CurtailmentPreview:
+def _shown(
+    wish: Wish, selection: Selection, quote: Quote | None, duration_minutes: int | None
+) -> CurtailmentPreview:
     chosen = {candidate.miner_id for candidate in selection.chosen}
     made = selection.recommendation
     screening = selection.screening
@@ -74,7 +83,36 @@ def _shown(wish: Wish, selection: Selection) -> CurtailmentPreview:
         ],
         skipped=[*skipped, *(PreviewSkipped(miner_id=it.id, reason=it.reason) for it in left_out)],
         skipped_by_reason=screening.skipped_by_reason(),
-        lost_btc=_LOST_BTC,
+        quote=quote and quote_view(quote, now()),
+        **_losses(selection.hashrate_loss_ths, quote, duration_minutes or DAY_MINUTES),
         avoided_cost=_AVOIDED_COST,
         sla_effect=_SLA_EFFECT,
     )
+
+
+class _Losses(TypedDict):
+    lost_btc: LostBtc
+    lost_revenue_usd: LostRevenue
+
+
+def _losses(hashrate_ths: float, quote: Quote | None, minutes: int) -> _Losses:
+    def lost(hashprice: Decimal | None, over_minutes: int) -> Decimal | None:
+        return None if hashprice is None else earned(hashrate_ths, hashprice, over_minutes)
+
+    btc = quote and quote.hashprice_btc_per_ths_day
+    usd = quote and quote.hashprice_usd_per_ths_day
+    reason = None if quote else "no_quote"
+    return {
+        "lost_btc": LostBtc(
+            value=lost(btc, minutes),
+            per_day=lost(btc, DAY_MINUTES),
+            over_minutes=minutes,
+            reason=reason,
+        ),
+        "lost_revenue_usd": LostRevenue(
+            value=lost(usd, minutes),
+            per_day=lost(usd, DAY_MINUTES),
+            over_minutes=minutes,
+            reason=reason,
+        ),
+    }

@@ -19,6 +19,7 @@ from pydantic import (
 from hosting.domain.curtailment import PlanStatus, PlanType
 from hosting.domain.curtailment_choice import SkipReason
 from hosting.domain.curtailment_target import DesiredState, TargetState
+from hosting.quotes.schemas import Btc, QuoteView, Usd
 
 Megawatts = Annotated[Decimal, PlainSerializer(float, return_type=float)]
 Objective = Literal["hashrate", "profit"]
@@ -82,6 +83,27 @@ class UnknownFigure(BaseModel):
     reason: str
 
 
+class _Loss(BaseModel):
+    over_minutes: int = Field(
+        description="What `value` counts: the plan's duration, or a day where it has none."
+    )
+    reason: Literal["no_quote"] | None = Field(description="Why there is no figure.")
+
+
+class LostBtc(_Loss):
+    """What the stopped machines would have mined, as they hash now; restarting is not counted."""
+
+    value: Btc | None
+    per_day: Btc | None
+
+
+class LostRevenue(_Loss):
+    """What the stopped machines would have earned at the quote, before fees and power."""
+
+    value: Usd | None
+    per_day: Usd | None
+
+
 class PreviewCandidate(BaseModel):
     """A machine that the plan may stop; `selected` if it would."""
 
@@ -120,7 +142,9 @@ class CurtailmentPreview(BaseModel):
     candidates: list[PreviewCandidate]
     skipped: list[PreviewSkipped]
     skipped_by_reason: dict[str, int]
-    lost_btc: UnknownFigure
+    quote: QuoteView | None
+    lost_btc: LostBtc
+    lost_revenue_usd: LostRevenue
     avoided_cost: UnknownFigure
     sla_effect: UnknownFigure
 

@@ -8,11 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog import get_logger
 
 from common.auth import Principal
+from common.clock import now
 from common.errors import Problem
 from common.http import ServiceClient
 from hosting.miners.models import Command, Maintenance
 from hosting.miners.registry import miner_of
 from hosting.miners.schemas import CommandView, MaintenanceView, MinerDetail, MinerView
+from hosting.quotes.earnings import expected, latest_quote
 from hosting.sites.models import Rack, Site
 
 log = get_logger()
@@ -40,6 +42,7 @@ async def detail(
         .order_by(Maintenance.id.desc())
         .limit(_RECENT)
     )
+    quote = await latest_quote(session)
     reading, reason = await _latest(telemetry, principal, miner_id)
     return MinerDetail(
         **MinerView.model_validate(miner).model_dump(),
@@ -49,6 +52,7 @@ async def detail(
         reachable=miner.reachable,
         telemetry=reading,
         telemetry_reason=reason,
+        expected=expected(miner.nameplate_hashrate_ths, quote, now()),
         commands=[CommandView.model_validate(one) for one in commands],
         maintenance=[MaintenanceView.model_validate(one) for one in stays],
     )

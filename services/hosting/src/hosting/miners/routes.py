@@ -153,7 +153,11 @@ async def run_batch(
 
 @router.get("/kpi")
 async def get_kpi(runtime: RuntimeDep, principal: MinersReader) -> Kpi:
-    """Count machines by status, in all and for each site."""
+    """Count machines by status, in all and for each site, with what the active ones should earn.
+
+    A client sees its own machines only. `expected` is made of the active machines' rating and the
+    quote of this moment; without a quote its figures are null and `reason` is `no_quote`.
+    """
     return await tiles.tiles(runtime, principal)
 
 
@@ -172,6 +176,7 @@ async def get_miner_detail(
     """Show one machine with its site, its orders and its latest reading.
 
     Without telemetry the page still comes, `telemetry` null and `telemetry_reason` saying why.
+    `expected` is what its rating earns in a day at the last quote, whether it runs or not.
     """
     return await detail(session, principal, telemetry, miner_id)
 

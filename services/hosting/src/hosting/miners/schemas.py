@@ -10,6 +10,7 @@ from hosting.domain.addresses import LOWEST_PORT
 from hosting.domain.miner_status import MinerStatus
 from hosting.domain.serial import serial_key
 from hosting.miners.models import Firmware
+from hosting.quotes.schemas import Expected
 
 MAX_BATCH = 10_000
 
@@ -146,6 +147,7 @@ class MinerDetail(MinerView):
     """The latest reading (see `GET /api/telemetry/miners/{id}`), or null."""
     telemetry_reason: str | None
     """Why there is no reading."""
+    expected: Expected
     commands: list[CommandView]
     maintenance: list[MaintenanceView]
 
@@ -207,16 +209,30 @@ class SiteTiles(BaseModel):
     pending: int
     starting: int
     stopping: int
+    active_hashrate_ths: float = Field(description="What the active machines are rated for.")
 
 
-class SiteKpi(SiteTiles):
-    """The tiles of one site."""
+class SiteCount(SiteTiles):
+    """The tiles of one site as they are counted, and kept."""
 
     site_id: UUID
     site_name: str
 
 
-class Kpi(SiteTiles):
-    """The tiles of the whole fleet, and of each site."""
+class FleetCount(SiteTiles):
+    """The tiles of the whole fleet as they are counted, and kept."""
 
+    by_site: list[SiteCount]
+
+
+class SiteKpi(SiteCount):
+    """The tiles of one site, and what its active machines are expected to earn."""
+
+    expected: Expected
+
+
+class Kpi(SiteTiles):
+    """The tiles of the whole fleet, and of each site, with what is expected of them."""
+
+    expected: Expected
     by_site: list[SiteKpi]

@@ -3,6 +3,9 @@
 Every screen asks for them every few seconds, and each time they count the whole fleet. Whatever
 writes a machine or a site (a request, a reaction, a job, the scheduler) drops the organisation's
 tiles once it has committed and before it answers, so that nobody reads less than what they wrote.
+
+What the machines are expected to earn is not kept: hashrates are, and each look multiplies them by
+the quote of that moment, so that a kept tile never shows an old price as a young one.
 """
 
 from collections.abc import Sequence
@@ -18,17 +21,24 @@ from sqlalchemy.util import await_
 
 from common.auth import Principal
 from common.cache import Cache
+from common.clock import now
 from common.db import TenantSession, WorkerSession
 from common.runtime import Runtime
 from hosting.domain.miner_status import MinerStatus
 from hosting.miners.models import Miner
-from hosting.miners.schemas import Kpi, SiteKpi, SiteTiles
+from hosting.miners.schemas import FleetCount, Kpi, SiteCount, SiteKpi, SiteTiles
+from hosting.quotes.earnings import expected, latest_quote
+from hosting.quotes.models import Quote
 from hosting.sites.models import Site
 
 _FRESH_S = 10
 _STALE_S = 20
 """Together the longest that a change goes unseen which another process could not tell Redis of."""
+_HASHRATE_PLACES = 6
+"""Where a sum of floats stops being noise."""
 _CHANGED = "tiles_changed"
+_ByStatus = dict[str, tuple[int, float]]
+"""How many machines are in a status, and what they are rated for together."""
 _caches: WeakKeyDictionary[object, Cache] = WeakKeyDictionary()
 """By runtime for those who read, by engine for those who write."""
 
@@ -41,7 +51,7 @@ async def watch(runtime: Runtime) -> None:
 
 
 async def tiles(runtime: Runtime, principal: Principal) -> Kpi:
-    """Return the tiles of the machines that the caller may see."""
+    """Return the tiles of the machines that the caller may see, and what they should earn."""
     organisation_id, client_id = principal.organisation_id, principal.client_id
 
     async def counted() -> dict[str, Any]:
@@ -50,36 +60,52 @@ async def tiles(runtime: Runtime, principal: Principal) -> Kpi:
             return (await count(session, client_id)).model_dump(mode="json")
 
     cache = _caches[runtime]
-    return Kpi.model_validate(await cache.get(organisation_id, f"client {client_id}", counted))
+    kept = await cache.get(organisation_id, f"counts of client {client_id}", counted)
+    async with runtime.tenant_session(organisation_id, client_id) as session:
+        quote = await latest_quote(session)
+    return _valued(FleetCount.model_validate(kept), quote)
 
 
-async def count(session: AsyncSession, client_id: UUID | None) -> Kpi:
+def _valued(fleet: FleetCount, quote: Quote | None) -> Kpi:
+    moment = now()
+
+    def earning(tiles: SiteTiles) -> dict[str, Any]:
+        return tiles.model_dump() | {"expected": expected(tiles.active_hashrate_ths, quote, moment)}
+
+    by_site = [SiteKpi.model_validate(earning(site)) for site in fleet.by_site]
+    return Kpi.model_validate(earning(fleet) | {"by_site": by_site})
+
+
+async def count(session: AsyncSession, client_id: UUID | None) -> FleetCount:
     """Count the machines that the session may see, by status and site."""
     rows = await session.execute(
-        select(Miner.site_id, Miner.status, func.count())
+        select(Miner.site_id, Miner.status, func.count(), func.sum(Miner.nameplate_hashrate_ths))
         .where(Miner.removed_at.is_(None))
         .group_by(Miner.site_id, Miner.status)
     )
-    by_site: dict[UUID, dict[str, int]] = {}
-    for site_id, status, count in rows:
-        by_site.setdefault(site_id, {})[status] = count
+    by_site: dict[UUID, _ByStatus] = {}
+    for site_id, status, count, hashrate_ths in rows:
+        by_site.setdefault(site_id, {})[status] = count, hashrate_ths
     query = select(Site.id, Site.name).where(Site.removed_at.is_(None)).order_by(Site.name)
     if client_id is not None:  # a client sees no more of the operator than where its machines are
         query = query.where(Site.id.in_(by_site))
     sites = await session.execute(query)
     named = [
-        SiteKpi(site_id=site_id, site_name=name, **_tiles([by_site.get(site_id, {})]).model_dump())
+        SiteCount(
+            site_id=site_id, site_name=name, **_tiles([by_site.get(site_id, {})]).model_dump()
+        )
         for site_id, name in sites
     ]
-    return Kpi(by_site=named, **_tiles(list(by_site.values())).model_dump())
+    return FleetCount(by_site=named, **_tiles(list(by_site.values())).model_dump())
 
 
-def _tiles(counts: Sequence[dict[str, int]]) -> SiteTiles:
+def _tiles(counts: Sequence[_ByStatus]) -> SiteTiles:
     def of(status: MinerStatus) -> int:
-        return sum(one.get(status, 0) for one in counts)
+        return sum(one[status][0] for one in counts if status in one)
 
+    hashrates_ths = [one["active"][1] for one in counts if "active" in one]
     return SiteTiles(
-        total=sum(sum(one.values()) for one in counts),
+        total=sum(machines for one in counts for machines, _ in one.values()),
         active=of("active"),
         offline=of("offline"),
         maintenance=of("maintenance"),
@@ -87,6 +113,7 @@ def _tiles(counts: Sequence[dict[str, int]]) -> SiteTiles:
         pending=of("pending_approval"),
         starting=of("starting"),
         stopping=of("stopping"),
+        active_hashrate_ths=round(sum(hashrates_ths), _HASHRATE_PLACES),
     )
 
 

@@ -1,0 +1,49 @@
+"""What hashrate earns by the calculator's last quote."""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from common.auth import PLATFORM_ORGANISATION
+from hosting.domain.expectation import age_s, earned, is_stale
+from hosting.quotes.models import Quote
+from hosting.quotes.schemas import Expected, QuoteView
+
+PAIR = "BTC/USD"
+
+
+async def latest_quote(session: AsyncSession) -> Quote | None:
+    """Return the calculator's last quote of bitcoin, or None where none has been heard."""
+    return await session.get(Quote, (PLATFORM_ORGANISATION, PAIR))
+
+
+def quote_view(quote: Quote, now: datetime) -> QuoteView:
+    """Return a quote as it stands now."""
+    return QuoteView(
+        pair=quote.pair,
+        price_usd=quote.price_usd,
+        at=quote.at,
+        age_s=age_s(quote.at, now),
+        source=quote.source,
+        stale=is_stale(quote.published_at, now, was_stale=quote.stale),
+        simulated=quote.simulated,
+    )
+
+
+def expected(hashrate_ths: float, quote: Quote | None, now: datetime) -> Expected:
+    """Return what a rated hashrate earns in a day. Cost waits for the tariffs, and says so."""
+    shown = quote and quote_view(quote, now)
+    return Expected(
+        basis="nameplate",
+        hashrate_ths=hashrate_ths,
+        btc_per_day=quote and earned(hashrate_ths, quote.hashprice_btc_per_ths_day),
+        revenue_usd_per_day=quote and earned(hashrate_ths, quote.hashprice_usd_per_ths_day),
+        cost_usd_per_day=None,
+        profit_usd_per_day=None,
+        quote_at=shown and shown.at,
+        quote_age_s=shown and shown.age_s,
+        quote_source=shown and shown.source,
+        stale=shown and shown.stale,
+        simulated=shown and shown.simulated,
+        reason="no_tariff" if quote else "no_quote",
+    )
