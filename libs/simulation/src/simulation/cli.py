@@ -22,6 +22,7 @@ from simulation.fleet import Fleet
 from simulation.gateway import GatewayRefused
 from simulation.inventory import SIMULATED_PASSWORD, BadSpec, FleetSpec, inventory, units
 from simulation.models import FAMILIES, Family
+from simulation.pool import SIMULATED_TOKEN, Pool, serve_pool
 from simulation.port import PortTaken
 from simulation.telling import Account, BadAccount, account, tell
 from simulation.upstreams import PROVIDERS
@@ -46,6 +47,7 @@ ControlPort = Annotated[int, typer.Option("--control-port", help="HTTP on 127.0.
 DEFAULT_MIX = "luxos=0.5,whatsminer=0.3,antminer=0.2"
 DEFAULT_CONTROL_PORT = 4999
 DEFAULT_UPSTREAMS_PORT = 4990
+DEFAULT_POOL_PORT = 4991
 
 
 @app.command()
@@ -145,6 +147,21 @@ def upstreams(
         _give_up(str(error))
 
 
+@app.command("pool")
+def run_pool(
+    *,
+    port: Annotated[int, typer.Option(help="HTTP port of the pool.")] = DEFAULT_POOL_PORT,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    seed: Seed = 7,
+    days: Annotated[int, typer.Option(min=1, max=4000, help="Days of payouts before now.")] = 90,
+) -> None:
+    """Run a simulated mining pool, its payouts only, until SIGTERM or Ctrl-C."""
+    try:
+        uvloop.run(_serve_pool(Pool(seed=seed, days=days), host, port))
+    except OSError as error:
+        _give_up(str(error))
+
+
 @app.command()
 def fault(
     kind: Annotated[str, typer.Argument(help=f"{', '.join(FAULT_KINDS)}; or outage; or clear.")],
@@ -209,6 +226,16 @@ async def _serve_upstreams(host: str, port: int, seed: int, slow_s: float) -> No
         sys.stdout.write(
             f"ready: simulated {', '.join(PROVIDERS)} on http://{host}:{served.port}/<provider>, "
             f"control http://{host}:{served.port}/control\n"
+        )
+        sys.stdout.flush()
+        await stopped.wait()
+
+
+async def _serve_pool(pool: Pool, host: str, port: int) -> None:
+    stopped = _stop_signal()
+    async with serve_pool(pool, port, host=host):
+        sys.stdout.write(
+            f"ready: simulated pool on http://{host}:{pool.port}, token {SIMULATED_TOKEN}\n"
         )
         sys.stdout.flush()
         await stopped.wait()
