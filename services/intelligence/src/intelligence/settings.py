@@ -23,8 +23,8 @@ class Settings(ServiceSettings):
     bybit_url: str = "https://api.bybit.com"
     market_enabled: bool = True
     """Whether this installation's worker asks venues at all."""
-    market_ticker_s: float = Field(default=60, ge=0.2, le=3600)
-    """Time between two questions for a venue's price."""
+    market_ticker_s: float = Field(default=60, ge=0.2, le=120)
+    """Time between two questions for a venue's price; after three minutes a price is stale."""
     market_snapshot_s: float = Field(default=300, ge=0.2, le=86_400)
     """Time between two snapshots, each published."""
     market_daily_bars: int = Field(default=730, ge=400, le=5000)
@@ -34,7 +34,7 @@ class Settings(ServiceSettings):
 
     forecast_check_seconds: float = Field(default=60, ge=0.2, le=86_400)
     """Time between two looks for new data to fit forecasts to."""
-    forecast_limit_seconds: float = Field(default=10, ge=0.2, le=60)
+    forecast_limit_seconds: float = Field(default=10, ge=0.01, le=60)
     """What a forecast of a caller's own series may take; then its process is killed."""
 
     braiins_pool_url: str = "https://pool.braiins.com"

@@ -3,7 +3,6 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias
-from uuid import UUID
 
 import httpx
 import pytest
@@ -15,6 +14,7 @@ from common.clock import now
 from common.runtime import Runtime
 from intelligence.domain.candles import Bar, Interval, opening
 from intelligence.market.models import Ticker
+from simulation.upstreams import Upstreams, serve
 
 ClientFor: TypeAlias = Callable[..., httpx.AsyncClient]
 Sessions: TypeAlias = Callable[[], AbstractAsyncContextManager[AsyncSession]]
@@ -98,6 +98,15 @@ def ticker() -> MakeTicker:
     return make
 
 
+@pytest.fixture(scope="module")
+async def _world() -> AsyncGenerator[Upstreams]:
+    async with serve(seed=7, now=now, slow_s=3) as served:
+        yield served
+
+
 @pytest.fixture
-def platform() -> UUID:
-    return PLATFORM_ORGANISATION
+def upstreams(_world: Upstreams) -> Upstreams:
+    """The simulated venues, all well."""
+    _world.faults.clear()
+    _world.forget_calls()
+    return _world

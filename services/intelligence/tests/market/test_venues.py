@@ -1,5 +1,7 @@
 """Venues over HTTP, against the simulated ones: what they may say, and what comes of it."""
 
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -12,16 +14,10 @@ from common.clock import now
 from intelligence.domain.candles import Cleaned, Interval, clean, holes, opening
 from intelligence.market.exchanges import EXCHANGES, NAMES
 from intelligence.market.venues import Venue, VenueFailed, open_venues
-from simulation.upstreams import Fault, Upstreams, serve
+from simulation.upstreams import Fault, Upstreams
 
 Opened: TypeAlias = Callable[..., AbstractAsyncContextManager[list[Venue]]]
 H = Interval.HOUR
-
-
-@pytest.fixture
-async def upstreams() -> AsyncGenerator[Upstreams]:
-    async with serve(seed=7, now=now) as served:
-        yield served
 
 
 @pytest.fixture
@@ -187,3 +183,8 @@ async def test_markets_that_could_not_be_loaded_are_asked_for_again(
             await venues["okx"].ticker()
     upstreams.fault("okx", None)
     assert (await venues["okx"].ticker()).price_usd > 0
+
+
+def test_only_the_worker_that_leads_loads_ccxt() -> None:
+    code = "import sys, intelligence.main; sys.exit('ccxt' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
