@@ -47,6 +47,8 @@ ALL_SCOPES = frozenset(
         "sites:write", "miners:read", "miners:write", "miners:approve", "miners:command",
         "curtailment:read", "curtailment:command", "curtailment:approve", "telemetry:read",
         "miner-models:write", "recommendations:run", "jobs:read", "telemetry:history",
+        "calculations:run", "calculations:read", "quotes:write", "market:read", "market:write",
+        "forecasts:read", "insights:read", "treasury:read", "treasury:write", "treasury:approve",
     }
 )  # fmt: skip
 
