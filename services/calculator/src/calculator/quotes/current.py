@@ -84,6 +84,11 @@ def forget(runtime: Runtime) -> None:
     _seen_by(runtime).at = None
 
 
+def restart(runtime: Runtime) -> None:
+    """Forget all that this process knows; the table and the cache stay."""
+    _seen.pop(runtime, None)
+
+
 async def ask_when_older(runtime: Runtime, part: Part, age_s: float) -> int:
     """Ask the parties unless that was done within `age_s`; return how many readings came.
 

@@ -58,3 +58,8 @@ def parties_of(runtime: Runtime) -> Parties:
 def use(runtime: Runtime, parties: Parties) -> None:
     """Let this process ask these parties."""
     _made[runtime] = parties
+
+
+def forget(runtime: Runtime) -> None:
+    """Let this process ask those that its settings name."""
+    _made.pop(runtime, None)
