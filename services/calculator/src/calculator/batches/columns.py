@@ -146,7 +146,7 @@ def _require_length(length: int) -> None:
         raise EmptyBatch("Send at least one row.", field="rows")
     if length > MAX_ROWS:
         raise BatchTooLarge(
-            f"The batch has {length:,} rows; at most {MAX_ROWS:,} are calculated at once. Split it.",
+            f"The batch has {length:,} rows; at most {MAX_ROWS:,} fit one batch. Split it.",
             rows=length,
             maximum_rows=MAX_ROWS,
         )

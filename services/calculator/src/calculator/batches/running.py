@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from sqlalchemy import select
@@ -86,7 +86,14 @@ async def run(
     found, seen = await calculate(session, runtime, asked)
     totals = found.totals()
     batch = await keep(session, caller, asked, ignored_columns, parts=1)
-    summary = _summary(batch, asked.length, list(ignored_columns), seen, [totals], "done")
+    summary = _summary(
+        batch,
+        seen,
+        [totals],
+        rows=asked.length,
+        ignored_columns=list(ignored_columns),
+        state="done",
+    )
     if batch is not None:
         batch.market = None if seen is None else seen.document()
         packed = await asyncio.to_thread(
@@ -176,7 +183,9 @@ async def _read_summary(session: AsyncSession, batch: Batch) -> BatchSummary:
     done = [one for one in totals if one is not None]
     state = "done" if len(done) == batch.parts else "running" if done else "queued"
     seen = None if batch.market is None else Seen.of(batch.market)
-    return _summary(batch, batch.rows, batch.ignored_columns, seen, done, state)
+    return _summary(
+        batch, seen, done, rows=batch.rows, ignored_columns=batch.ignored_columns, state=state
+    )
 
 
 async def parts_of(session: AsyncSession, caller: Principal, batch_id: UUID) -> list[Part]:
@@ -209,11 +218,12 @@ async def _batch(session: AsyncSession, caller: Principal, batch_id: UUID) -> Ba
 
 def _summary(
     batch: Batch | None,
-    rows: int,
-    ignored_columns: list[str],
     seen: Seen | None,
     totals: Sequence[Mapping[str, float]],
-    state: str,
+    *,
+    rows: int,
+    ignored_columns: list[str],
+    state: Literal["queued", "running", "done"],
 ) -> BatchSummary:
     sums = {name: plain(sum(one[name] for one in totals), PLACES[name]) for name in TOTALS}
     downloads = None
@@ -222,7 +232,7 @@ def _summary(
         downloads = Downloads(csv=f"{path}.csv", xlsx=f"{path}.xlsx")
     return BatchSummary(
         batch_id=None if batch is None else batch.id,
-        state=cast("Literal['queued', 'running', 'done']", state),
+        state=state,
         rows=rows,
         succeeded=sum(int(one["succeeded"]) for one in totals),
         failed=sum(int(one["failed"]) for one in totals),
