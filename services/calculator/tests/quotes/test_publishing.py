@@ -4,8 +4,13 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
+import pytest
+from sqlalchemy import text
+
 from calculator.quotes.publishing import publish_if_due
+from common.app import Service
 from common.auth import PLATFORM_ORGANISATION
+from common.runtime import Runtime
 from simulation.upstreams import Fault
 
 TYPE = "calculator.quote.published.v1"
@@ -67,3 +72,25 @@ async def test_nothing_known_is_not_published(world: Any, published: Any) -> Non
     before = len(await published(TYPE, organisation_id=PLATFORM_ORGANISATION))
     assert not await publish_if_due(world.runtime)
     assert len(await published(TYPE, organisation_id=PLATFORM_ORGANISATION)) == before
+
+
+@pytest.mark.kafka
+async def test_a_running_worker_publishes_quote_and_epochs_by_itself(
+    service: Service, running_service: Any, extra_settings: dict[str, Any], empty: Any
+) -> None:
+    await empty()
+    async with running_service(service, **extra_settings) as runtime, asyncio.timeout(60):
+        while not await _all_sent(runtime):
+            await asyncio.sleep(0.1)
+    await empty()
+
+
+async def _all_sent(runtime: Runtime) -> bool:
+    """Whether a quote and told epochs were stored, and all events have left."""
+    query = text(
+        "SELECT EXISTS (SELECT FROM calculator.quote) "
+        "AND EXISTS (SELECT FROM calculator.network_epoch WHERE source = 'mempool') "
+        "AND NOT EXISTS (SELECT FROM calculator.outbox WHERE published_at IS NULL)"
+    )
+    async with runtime.worker_session() as session:
+        return bool(await session.scalar(query))

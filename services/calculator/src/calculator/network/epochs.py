@@ -35,6 +35,8 @@ from common.runtime import Runtime
 
 log = get_logger()
 _LOOK_S = 60
+_IN_VAIN_S = 900
+"""A provider that had nothing new is not asked again so soon."""
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(7201319)")
 _INTERVALS = ((30, "1m"), (90, "3m"), (180, "6m"), (365, "1y"), (1095, "3y"))
 _LONGEST = "3y"
@@ -53,31 +55,44 @@ async def seed_epochs(runtime: Runtime) -> None:
 async def keep_epochs(runtime: Runtime) -> None:
     """Ask for new epochs when the chain has come to one, for as long as the process runs."""
     while True:
-        await bring_up_to_date(runtime)
-        await asyncio.sleep(_LOOK_S)
+        in_vain = await bring_up_to_date(runtime) == 0
+        await asyncio.sleep(_IN_VAIN_S if in_vain else _LOOK_S)
 
 
-async def bring_up_to_date(runtime: Runtime) -> int:
-    """Store and publish the epochs that began since the last known one; return how many."""
+async def bring_up_to_date(runtime: Runtime) -> int | None:
+    """Store and publish the epochs that began since the last known one; return how many.
+
+    None: nobody was asked, as nothing is missing or nobody is there to ask.
+    """
     market = await known_market(runtime)
     party = parties_of(runtime).by_name.get("mempool")
     if isinstance(market, Unknown) or party is None:
-        return 0
+        return None
     tip = market.height or 0
     async with runtime.worker_session() as session:
-        last = await session.scalar(
-            select(func.max(NetworkEpoch.height)).where(
-                NetworkEpoch.source != SHIPPED,
-                NetworkEpoch.simulated == market.subsidy_btc.simulated,
-            )
-        )
+        last = await _last_without_gap(session, simulated=market.subsidy_btc.simulated)
     if last is not None and epoch_after(last) > tip:
-        return 0
+        return None
     found = await party.attempt(lambda asked: _told(asked, _interval(last, tip), tip))
     if not found:
         return 0
     async with runtime.worker_session() as session:
         return await keep(session, found)
+
+
+async def _last_without_gap(session: AsyncSession, *, simulated: bool) -> int | None:
+    """Return the last epoch until which all are known that a provider has told of."""
+    shipped = {one.height for one in shipped_epochs()}
+    rows = await session.scalars(
+        select(NetworkEpoch.height).where(
+            (NetworkEpoch.source == SHIPPED) | (NetworkEpoch.simulated == simulated)
+        )
+    )
+    known = set(rows)
+    last = min(known - shipped, default=None)
+    while last is not None and epoch_after(last) in known:
+        last = epoch_after(last)
+    return last
 
 
 def _interval(last: int | None, tip: int) -> str:
@@ -94,7 +109,7 @@ async def _told(party: Party, interval: str, tip: int) -> list[Epoch]:
     Raises:
         NoAnswer: it cannot be this network's history.
     """
-    rows = await mempool.adjustments(party, interval)
+    rows = list(dict.fromkeys(await mempool.adjustments(party, interval)))  # some say it twice
     if why := objection([(row.height, row.at, row.difficulty) for row in rows], tip):
         raise NoAnswer(f"{party.name}: {why}")
     epochs = [
