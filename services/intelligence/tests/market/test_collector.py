@@ -277,6 +277,16 @@ async def test_old_minutes_of_venues_are_pruned_and_imports_stay(
     assert len(await of(runtime, "import", minute)) == 2
 
 
+async def test_a_venue_that_is_no_longer_asked_is_forgotten(
+    runtime: Runtime, ticker: MakeTicker, reader: httpx.AsyncClient
+) -> None:
+    async with runtime.worker_session() as session:
+        session.add_all([ticker("okx", "100000"), ticker("binance", "100000")])
+    await collector.forget_others(runtime, {"okx"})
+    said = (await reader.get("/api/analytics/exchanges")).json()
+    assert [row["venue"] for row in said["exchanges"]] == ["okx"]
+
+
 async def test_the_worker_follows_and_two_of_them_do_not_double(
     service: Service,
     running_service: Callable[..., AbstractAsyncContextManager[Runtime]],

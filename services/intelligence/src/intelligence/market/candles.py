@@ -1,7 +1,7 @@
 """The stored candles. Everybody reads them through `stored` and `daily_closes`."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -82,14 +82,6 @@ def _bar(row: Candle) -> Bar:
     )
 
 
-async def latest_opening(session: AsyncSession, venue: str, interval: Interval) -> datetime | None:
-    """Return when the last stored bar of a venue opened."""
-    query = select(func.max(Candle.opened_at)).where(
-        Candle.venue == venue, Candle.interval == interval
-    )
-    return await session.scalar(query)
-
-
 async def store(
     session: AsyncSession, *, venue: str, interval: Interval, cleaned: Sequence[Bar]
 ) -> None:
@@ -152,8 +144,28 @@ def _row(venue: str, interval: Interval, bar: Bar) -> dict[str, Any]:
     }
 
 
+_VENUES = text(
+    """
+    WITH RECURSIVE named(venue) AS (
+        (SELECT venue FROM intelligence.candle ORDER BY venue LIMIT 1)
+        UNION ALL
+        SELECT (
+            SELECT venue FROM intelligence.candle
+            WHERE venue > named.venue ORDER BY venue LIMIT 1
+        )
+        FROM named WHERE named.venue IS NOT NULL
+    )
+    SELECT venue FROM named
+    WHERE venue IS NOT NULL AND EXISTS (
+        SELECT FROM intelligence.candle
+        WHERE candle.venue = named.venue AND candle.interval = :interval
+    )
+    """
+)
+"""Steps from venue to venue along the index: DISTINCT would read every bar there is."""
+
+
 async def venues_with(session: AsyncSession, interval: Interval) -> list[str]:
     """Return the venues that have bars of this length, the index first."""
-    query = select(Candle.venue).where(Candle.interval == interval).distinct()
-    found: Iterable[str] = await session.scalars(query)
+    found = list(await session.scalars(_VENUES, {"interval": interval.value}))
     return sorted(found, key=lambda venue: (venue != INDEX, venue))

@@ -20,7 +20,7 @@ from common.runtime import Runtime
 from intelligence.domain.candles import Interval
 from intelligence.market import snapshots
 from intelligence.market.exchanges import NAMES
-from intelligence.market.models import CalculatorQuote, Candle
+from intelligence.market.models import CalculatorQuote, Candle, Ticker
 from intelligence.settings import Settings
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ async def _follow(runtime: Runtime, settings: Settings, connection: AsyncConnect
         Interval.DAY: settings.market_daily_bars
     }
     async with open_venues(settings.venue_urls()) as venues, asyncio.TaskGroup() as tasks:
+        await forget_others(runtime, {venue.exchange.name for venue in venues})
         tasks.create_task(_hold_on(connection))
         tasks.create_task(_snapshots(runtime, settings.market_snapshot_s))
         tasks.create_task(_prune(runtime))
@@ -98,6 +99,12 @@ async def _follow(runtime: Runtime, settings: Settings, connection: AsyncConnect
             feed = Feed(runtime, venue, spans)
             tasks.create_task(_candles_after_price(feed))
             tasks.create_task(feed.follow_price(settings.market_ticker_s))
+
+
+async def forget_others(runtime: Runtime, followed: set[str]) -> None:
+    """Drop the prices of venues that are no longer asked: they would be stale for ever."""
+    async with runtime.worker_session() as session:
+        await session.execute(delete(Ticker).where(Ticker.venue.not_in(followed)))
 
 
 async def _candles_after_price(feed: "Feed") -> None:
