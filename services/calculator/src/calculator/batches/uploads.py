@@ -104,7 +104,7 @@ def _raw(document: Any, defaults: dict[str, Any]) -> Raw:
             "Send rows or columns, and defaults if you like.",
             field=unknown[0] if unknown else "columns",
         )
-    common: Any = given.get("defaults") or {}
+    common: Any = {} if given.get("defaults") is None else given["defaults"]
     if not isinstance(common, dict):
         raise BatchUnclear("The defaults are an object of single values.", field="defaults")
     raw = _columns(given["columns"]) if "columns" in given else _rows(given["rows"])
