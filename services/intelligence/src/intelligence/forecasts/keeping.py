@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
@@ -124,13 +124,11 @@ async def newest(session: AsyncSession, series: SeriesName, subject: str = "") -
 async def newest_origins(session: AsyncSession, series: SeriesName) -> dict[str, datetime]:
     """Return where the latest forecast of each subject starts."""
     query = (
-        select(Forecast.subject, Forecast.origin_at)
+        select(Forecast.subject, func.max(Forecast.origin_at))
         .where(Forecast.series == series)
-        .distinct(Forecast.subject)
-        .order_by(Forecast.subject, Forecast.origin_at.desc())
+        .group_by(Forecast.subject)
     )
-    rows = (await session.execute(query)).all()
-    return {row.subject: row.origin_at for row in rows}
+    return {row[0]: row[1] for row in await session.execute(query)}
 
 
 async def prune(session: AsyncSession) -> None:

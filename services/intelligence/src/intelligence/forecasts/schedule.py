@@ -1,7 +1,8 @@
 """Fits forecasts whenever there is something new to fit them to."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
+from functools import partial
 from typing import Final, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,7 +20,13 @@ from intelligence.forecasts.fitted import (
     fitted_of,
     rounded,
 )
-from intelligence.forecasts.fitting import FitBusy, FitFailure, FitTimeout, fitting_process
+from intelligence.forecasts.fitting import (
+    FitBusy,
+    FitFailure,
+    FitTimeout,
+    FittingProcess,
+    fitting_process,
+)
 from intelligence.forecasts.histories import (
     History,
     TooFewPoints,
@@ -40,49 +47,53 @@ PRICE_DAYS: Final = 365
 DIFFICULTY_EPOCHS: Final = 26
 LOAD_HALF_HOURS: Final = 2 * MOST_HOURS
 _ORIGINS: Final = 250
-_SCHEDULED_LIMIT_S: Final = 120.0
+LIMIT_S: Final = 120.0
 _LOAD_EVERY_S: Final = 3600
 
 
 async def keep_forecasts(runtime: Runtime) -> None:
     """Look for new data and fit, for ever: the background task."""
     settings = cast("Settings", runtime.settings)
-    while True:
-        await refresh(runtime)
-        await asyncio.sleep(settings.forecast_check_seconds)
+    async with fitting_process(LIMIT_S) as process:
+        while True:
+            await refresh(runtime, process)
+            await asyncio.sleep(settings.forecast_check_seconds)
 
 
-async def refresh(runtime: Runtime) -> int:
+async def refresh(runtime: Runtime, process: FittingProcess) -> int:
     """Fit what has new data; return how many forecasts were stored."""
     count = 0
-    for fit in (fit_price, fit_difficulty, fit_loads):
-        count += await _alone(runtime, fit)
+    for fit in (
+        partial(fit_price, runtime, process),
+        partial(fit_difficulty, runtime),
+        partial(fit_loads, runtime),
+    ):
+        count += await _alone(fit)
     async with runtime.worker_session() as session:
         await prune(session)
         await ledger.prune(session)
     return count
 
 
-async def _alone(runtime: Runtime, fit: Callable[[Runtime], Awaitable[int]]) -> int:
+async def _alone(fit: partial[Awaitable[int]]) -> int:
     """Run one of the fits; what fails must not take the others along."""
     try:
-        return await fit(runtime)
+        return await fit()
     except TooFewPoints as problem:
         log.debug("forecast.too_few_points", reason=problem.detail)
     except (FitBusy, FitFailure, FitTimeout) as error:
-        log.warning("forecast.not_fitted", fit=fit.__name__, error=repr(error))
+        log.warning("forecast.not_fitted", fit=fit.func.__name__, error=repr(error))
     return 0
 
 
-async def fit_price(runtime: Runtime) -> int:
-    """Forecast the price from a new daily close, in a process that lives as long as the fit."""
+async def fit_price(runtime: Runtime, process: FittingProcess) -> int:
+    """Forecast the price from a new daily close."""
     async with runtime.worker_session() as session:
         history = await price_history(session)
         if not await _is_new(session, history):
             return 0
-    async with fitting_process(_SCHEDULED_LIMIT_S) as process:
-        task = PriceTask(values=history.values.tolist(), days=PRICE_DAYS, origins=_ORIGINS)
-        fitted = await process.fit(task)
+    task = PriceTask(values=history.values.tolist(), days=PRICE_DAYS, origins=_ORIGINS)
+    fitted = await process.fit(task)
     return await _store(runtime, history, fitted)
 
 
