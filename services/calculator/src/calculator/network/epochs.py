@@ -26,6 +26,7 @@ from calculator.network.events import NetworkEpochChanged
 from calculator.network.models import NetworkEpoch
 from calculator.network.snapshot import SHIPPED, shipped_epochs
 from calculator.quotes.current import known_market
+from calculator.quotes.schemas import places
 from calculator.sources import mempool
 from calculator.sources.parties import parties_of
 from calculator.sources.party import NoAnswer, Party
@@ -174,9 +175,9 @@ def event_of(row: NetworkEpoch) -> NetworkEpochChanged:
         height=row.height,
         next_height=epoch_after(row.height),
         started_at=row.started_at,
-        difficulty=f"{row.difficulty:.6f}",
+        difficulty=places(row.difficulty, 6),
         bits=row.bits,
-        subsidy_btc=f"{row.subsidy_btc:.8f}",
+        subsidy_btc=places(row.subsidy_btc, 8),
         source=row.source,
         simulated=row.simulated,
     )

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import ClassVar
 
+from calculator.quotes.schemas import DecimalText
 from common.events import Event
 
 
@@ -20,8 +21,8 @@ class NetworkEpochChanged(Event):
     next_height: int
     """The first block after it: a retarget, or a halving of the subsidy in between."""
     started_at: datetime
-    difficulty: str
+    difficulty: DecimalText
     bits: int | None
-    subsidy_btc: str
+    subsidy_btc: DecimalText
     source: str
     simulated: bool

@@ -39,7 +39,7 @@ from calculator.network.schemas import (
     SubsidyView,
 )
 from calculator.quotes.publishing import essential
-from calculator.quotes.schemas import Figure, figure_of
+from calculator.quotes.schemas import Figure, figure_of, places
 from common.pages import PageRequest, page_of, paged
 
 _THS_PER_PHS = 1000
@@ -76,8 +76,8 @@ async def network_view(session: AsyncSession, market: Market, now: datetime) -> 
     )
 
 
-def _figure(valued: Valued | None, now: datetime, places: int) -> Figure | None:
-    return None if valued is None else figure_of(valued, now, places)
+def _figure(valued: Valued | None, now: datetime, count: int) -> Figure | None:
+    return None if valued is None else figure_of(valued, now, count)
 
 
 def _ehs(value: Decimal) -> float:
@@ -89,10 +89,10 @@ def _hashprice(market: Market) -> Hashprice:
     btc = hashprice_btc_per_ths_day(market.difficulty.value, reward)
     usd = btc * market.price_usd.value
     return Hashprice(
-        usd_per_ph_day=_places(usd * _THS_PER_PHS, 6),
-        usd_per_th_day=_places(usd, 9),
-        btc_per_ph_day=_places(btc * _THS_PER_PHS, 11),
-        btc_per_th_day=_places(btc, 14),
+        usd_per_ph_day=places(usd * _THS_PER_PHS, 6),
+        usd_per_th_day=places(usd, 9),
+        btc_per_ph_day=places(btc * _THS_PER_PHS, 11),
+        btc_per_th_day=places(btc, 14),
     )
 
 
@@ -121,8 +121,8 @@ def _next_halving(tip: int, now: datetime) -> NextHalving:
         height=height,
         remaining_blocks=height - tip,
         estimated_at=expected_at(height, tip, now),
-        subsidy_btc=_places(subsidy_btc(tip), 8),
-        subsidy_btc_after=_places(subsidy_btc(height), 8),
+        subsidy_btc=places(subsidy_btc(tip), 8),
+        subsidy_btc_after=places(subsidy_btc(height), 8),
     )
 
 
@@ -133,9 +133,9 @@ def subsidy_view(height: int) -> SubsidyView:
         height=height,
         era=height // HALVING_BLOCKS,
         subsidy_sat=subsidy_sat(height),
-        subsidy_btc=_places(subsidy_btc(height), 8),
+        subsidy_btc=places(subsidy_btc(height), 8),
         next_halving_height=after,
-        subsidy_btc_after=_places(subsidy_btc(after), 8),
+        subsidy_btc_after=places(subsidy_btc(after), 8),
     )
 
 
@@ -148,7 +148,7 @@ def difficulty_view(bits: int) -> DifficultyView:
     ratio, difficulty = difficulty_ratio(bits), difficulty_of(bits)
     return DifficultyView(
         bits=f"0x{bits:08x}",
-        difficulty=_places(difficulty, 6),
+        difficulty=places(difficulty, 6),
         difficulty_numerator=str(ratio.numerator),
         difficulty_denominator=str(ratio.denominator),
         target=f"{target_of(bits):064x}",
@@ -160,13 +160,13 @@ def retarget_view(difficulty: Decimal, timespan_s: int) -> RetargetView:
     """Return what becomes of a difficulty after 2,016 blocks."""
     after = retarget(difficulty, timespan_s)
     return RetargetView(
-        difficulty=_places(difficulty, 6),
+        difficulty=places(difficulty, 6),
         timespan_s=timespan_s,
         expected_timespan_s=RETARGET_S,
         clamped_timespan_s=after.timespan_s,
         clamped=after.timespan_s != timespan_s,
         change_percent=round(float(after.change_percent), 6),
-        next_difficulty=_places(after.difficulty, 6),
+        next_difficulty=places(after.difficulty, 6),
     )
 
 
@@ -184,13 +184,9 @@ def epoch_view(epoch: Epoch | NetworkEpoch) -> EpochView:
         height=epoch.height,
         next_height=epoch_after(epoch.height),
         started_at=epoch.started_at,
-        difficulty=_places(epoch.difficulty, 6),
+        difficulty=places(epoch.difficulty, 6),
         bits=None if epoch.bits is None else f"0x{epoch.bits:08x}",
-        subsidy_btc=_places(epoch.subsidy_btc, 8),
+        subsidy_btc=places(epoch.subsidy_btc, 8),
         source=epoch.source,
         simulated=epoch.simulated,
     )
-
-
-def _places(value: Decimal, places: int) -> Decimal:
-    return Decimal(f"{value:.{places}f}")

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import ClassVar
 
+from calculator.quotes.schemas import DecimalText
 from common.events import Event
 
 
@@ -13,20 +14,20 @@ class QuotePublished(Event):
     aggregate: ClassVar[str] = "pair"
 
     pair: str
-    price_usd: str
+    price_usd: DecimalText
     at: datetime
     """When the price was true, as its source says."""
     source: str
     stale: bool
     simulated: bool
     height: int
-    difficulty: str
+    difficulty: DecimalText
     network_hashrate_ehs: float
     """What the difficulty implies: D x 2^32 / 600."""
-    subsidy_btc: str
-    fees_btc_per_block: str
-    hashprice_usd_per_ths_day: str
-    hashprice_btc_per_ths_day: str
-    second_price_usd: str | None
+    subsidy_btc: DecimalText
+    fees_btc_per_block: DecimalText
+    hashprice_usd_per_ths_day: DecimalText
+    hashprice_btc_per_ths_day: DecimalText
+    second_price_usd: DecimalText | None
     warnings: list[str]
     published_at: datetime

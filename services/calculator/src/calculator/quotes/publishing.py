@@ -16,6 +16,7 @@ from calculator.quotes.asking import PARTS
 from calculator.quotes.current import ask_when_older, forget, known_market
 from calculator.quotes.events import QuotePublished
 from calculator.quotes.models import Quote
+from calculator.quotes.schemas import places
 from calculator.sources.parties import parties_of
 from calculator.sources.party import NoAnswer
 from common.auth import PLATFORM_ORGANISATION
@@ -115,19 +116,19 @@ def event_of(quote: Quote) -> QuotePublished:
         organisation_id=quote.organisation_id,
         version=int(quote.published_at.timestamp()),
         pair=quote.pair,
-        price_usd=f"{quote.price_usd:.6f}",
+        price_usd=places(quote.price_usd, 6),
         at=quote.at,
         source=quote.source,
         stale=quote.stale,
         simulated=quote.simulated,
         height=quote.height,
-        difficulty=f"{quote.difficulty:.6f}",
+        difficulty=places(quote.difficulty, 6),
         network_hashrate_ehs=round(float(quote.network_hashrate_ehs), 6),
-        subsidy_btc=f"{quote.subsidy_btc:.8f}",
-        fees_btc_per_block=f"{quote.fees_btc_per_block:.8f}",
-        hashprice_usd_per_ths_day=f"{quote.hashprice_usd_per_ths_day:.9f}",
-        hashprice_btc_per_ths_day=f"{quote.hashprice_btc_per_ths_day:.14f}",
-        second_price_usd=None if second is None else f"{second:.6f}",
+        subsidy_btc=places(quote.subsidy_btc, 8),
+        fees_btc_per_block=places(quote.fees_btc_per_block, 8),
+        hashprice_usd_per_ths_day=places(quote.hashprice_usd_per_ths_day, 9),
+        hashprice_btc_per_ths_day=places(quote.hashprice_btc_per_ths_day, 14),
+        second_price_usd=None if second is None else places(second, 6),
         warnings=quote.warnings,
         published_at=quote.published_at,
     )

@@ -5,12 +5,21 @@ from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from calculator.domain.market import Valued
 
-DecimalText = Annotated[Decimal, PlainSerializer(lambda value: f"{value:f}", return_type=str)]
+DecimalText = Annotated[
+    Decimal,
+    PlainSerializer(lambda value: f"{value:f}", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}, mode="serialization"),
+]
 """A decimal number as text, never with an exponent."""
+
+
+def places(value: Decimal, count: int) -> Decimal:
+    """Return a number with so many decimal places."""
+    return Decimal(f"{value:.{count}f}")
 
 
 class Figure(BaseModel):
@@ -24,10 +33,10 @@ class Figure(BaseModel):
     simulated: bool
 
 
-def figure_of(valued: Valued, now: datetime, places: int) -> Figure:
-    """Return a figure as it is shown."""
+def figure_of(valued: Valued, now: datetime, count: int) -> Figure:
+    """Return a figure as it is shown, with so many decimal places."""
     return Figure(
-        value=Decimal(f"{valued.value:.{places}f}"),
+        value=places(valued.value, count),
         source=valued.source,
         at=valued.at,
         age_s=round(valued.age_s(now), 1),
