@@ -95,6 +95,7 @@ STATEMENTS = (
         difficulty numeric(40, 12) NOT NULL,
         bits text,
         subsidy_btc numeric(16, 8) NOT NULL,
+        simulated boolean NOT NULL,
         version bigint NOT NULL,
         CONSTRAINT pk_network_epoch PRIMARY KEY (height)
     )

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -109,3 +110,13 @@ async def test_the_market_needs_its_permission(client_as: Callable[..., httpx.As
         assert (await nobody.get(f"/api/analytics/{path}")).status_code == 403
     assert (await nobody.post("/api/analytics/quotes/aggregate", json={})).status_code == 403
     assert (await nobody.post("/api/analytics/candles/import?interval=1d")).status_code == 403
+
+
+async def test_venues_that_store_one_bar_at_once_are_all_in_its_median(
+    worker_session: Sessions, make_bars: MakeBars
+) -> None:
+    names = ("binance", "okx", "deribit", "bybit")
+    await asyncio.gather(*(keep(worker_session, name, make_bars(1, 0), H) for name in names))
+    async with worker_session() as session:
+        index = await bars(session, venue="index", interval=H, limit=9)
+    assert [bar.venues for bar in index] == [4, 4]

@@ -244,6 +244,7 @@ async def test_without_a_quote_the_epoch_tells_the_networks_hashrate(
         "started_at": now().isoformat(),
         "difficulty": "150000000000000",
         "subsidy_btc": "3.125",
+        "simulated": True,
     }
     tell = partial(deliver, organisation_id=PLATFORM_ORGANISATION)
     await tell("calculator.network-epoch.changed.v1", epoch)
@@ -254,6 +255,7 @@ async def test_without_a_quote_the_epoch_tells_the_networks_hashrate(
         [row] = await session.scalars(select(MarketAnalytics))
     # D x 2^32 / 600 s = 1,073.7 EH/s
     assert row.network_hashrate == Decimal("1073.741824")
+    assert row.simulated  # the price is not, but the network is
 
 
 async def test_no_fresh_venue_is_no_snapshot(runtime: Runtime, ticker: MakeTicker) -> None:

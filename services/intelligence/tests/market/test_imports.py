@@ -173,3 +173,19 @@ async def test_every_interval_can_be_imported(
     url = f"/api/analytics/candles/import?interval={interval}"
     answer = await admin.post(url, content=table(*rows), headers=CSV)
     assert (answer.status_code, answer.json()["imported"]) == (201, 2)
+
+
+async def test_a_form_without_a_file_or_with_too_large_a_one_is_refused(
+    admin: httpx.AsyncClient,
+) -> None:
+    form = {"other": ("candles.csv", table(*GOOD), "text/csv")}
+    assert (await admin.post(IMPORT, files=form)).json()["code"] == "bad_upload"
+    large = {"file": ("candles.csv", b"x" * (9 * 1024 * 1024), "text/csv")}
+    assert (await admin.post(IMPORT, files=large)).status_code == 413
+
+
+@pytest.mark.parametrize("time", ["-5", "1e30", "2026-13-01", "yesterday", "NaN", ""])
+async def test_a_senseless_time_is_an_error_of_its_row(admin: httpx.AsyncClient, time: str) -> None:
+    content = table(f"{time},100,110,90,105,3", GOOD[1])
+    said = (await admin.post(IMPORT + "&dry_run=true", content=content, headers=CSV)).json()
+    assert [(error["row"], error["field"]) for error in said["errors"]] == [(2, "time")]

@@ -127,7 +127,7 @@ async def test_exchanges_are_set_beside_each_other(
         ("okx", "failing"),
     ]
     first = said["exchanges"][0]
-    assert (first["spread_percent"], first["difference_percent"]) == ("0.0020", "-0.0999")
+    assert (first["spread_percent"], first["difference_percent"]) == ("0.002000", "-0.0999")
     assert said["exchanges"][2]["last_error"] == "refused"
 
 

@@ -120,4 +120,5 @@ class NetworkEpoch(Tenant, Base):
     difficulty: Mapped[Decimal] = mapped_column(_DIFFICULTY)
     bits: Mapped[str | None]
     subsidy_btc: Mapped[Decimal] = mapped_column(Numeric(16, 8))
+    simulated: Mapped[bool] = mapped_column(default=False)
     version: Mapped[int] = mapped_column(BigInteger)

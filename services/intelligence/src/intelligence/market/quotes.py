@@ -72,6 +72,7 @@ class EpochChanged(BaseModel):
     difficulty: Decimal = Field(gt=0)
     bits: str | int | None = None
     subsidy_btc: Decimal = Field(ge=0)
+    simulated: bool = False
 
 
 @reactions.on("calculator.quote.published.v1")

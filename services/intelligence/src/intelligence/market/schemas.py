@@ -23,6 +23,7 @@ def _fixed(places: int) -> Any:
 Usd = Annotated[Decimal, _fixed(6)]
 Btc = Annotated[Decimal, _fixed(8)]
 Percent = Annotated[Decimal, _fixed(4)]
+FinePercent = Annotated[Decimal, _fixed(6)]
 
 
 class VenueDropped(BaseModel):
@@ -137,7 +138,7 @@ class ExchangeRow(BaseModel):
     price_usd: Usd | None
     bid_usd: Usd | None
     ask_usd: Usd | None
-    spread_percent: Percent | None = Field(description="Ask less bid, of their middle.")
+    spread_percent: FinePercent | None = Field(description="Ask less bid, of their middle.")
     difference_percent: Percent | None = Field(description="From the median of all.")
     volume_btc_24h: Btc | None
     at: datetime | None

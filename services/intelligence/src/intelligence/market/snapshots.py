@@ -1,5 +1,6 @@
 """A snapshot of the market every five minutes: stored, and published."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -41,7 +42,7 @@ async def take(runtime: Runtime, every: timedelta) -> None:
 
 
 async def _record(session: AsyncSession, consensus: Consensus, at: datetime) -> None:
-    difficulty, hashrate_ehs = await _network(session)
+    network = await _network(session)
     event = _event(consensus, at)
     told = event.model_dump(mode="json")
     session.add(
@@ -49,13 +50,13 @@ async def _record(session: AsyncSession, consensus: Consensus, at: datetime) -> 
             organisation_id=PLATFORM_ORGANISATION,
             btc_price=consensus.median,
             vwap_usd=consensus.vwap,
-            network_hashrate=hashrate_ehs,
-            network_difficulty=difficulty,
+            network_hashrate=network.hashrate_ehs,
+            network_difficulty=network.difficulty,
             volume_24h=consensus.volume,
             venues=told["venues"],
             dropped=told["dropped"],
             agrees=consensus.agrees,
-            simulated=consensus.simulated,
+            simulated=consensus.simulated or network.simulated,
             created_at=at,
         )
     )
@@ -63,16 +64,25 @@ async def _record(session: AsyncSession, consensus: Consensus, at: datetime) -> 
     session.add(Outbox.of(event))
 
 
-async def _network(session: AsyncSession) -> tuple[Decimal | None, Decimal | None]:
-    """Return difficulty and hashrate (EH/s): the calculator's, else what the epoch implies."""
+@dataclass(frozen=True, slots=True)
+class _Network:
+    difficulty: Decimal | None
+    hashrate_ehs: Decimal | None
+    simulated: bool
+
+
+async def _network(session: AsyncSession) -> _Network:
+    """Return difficulty and hashrate: the calculator's, else what the last epoch implies."""
     quote = await quotes.latest_quote(session)
     if quote is not None and quote.difficulty is not None:
         told = quote.network_hashrate_ehs
-        return quote.difficulty, told if told is not None else implied_ehs(quote.difficulty)
+        hashrate = told if told is not None else implied_ehs(quote.difficulty)
+        return _Network(quote.difficulty, hashrate, quote.simulated)
     epochs = await quotes.epochs(session, last=1)
     if not epochs:
-        return None, None
-    return epochs[0].difficulty, implied_ehs(epochs[0].difficulty)
+        return _Network(None, None, simulated=False)
+    difficulty = epochs[0].difficulty
+    return _Network(difficulty, implied_ehs(difficulty), epochs[0].simulated)
 
 
 def implied_ehs(difficulty: Decimal) -> Decimal:
