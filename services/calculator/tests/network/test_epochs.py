@@ -115,7 +115,15 @@ async def test_the_epoch_in_force_at_a_moment(world: Any, client: Any) -> None:
         assert (shown["height"], shown["difficulty"]) == (row.height, f"{row.difficulty:.6f}")
 
 
-@pytest.mark.parametrize("at", ["2009-01-01T00:00:00Z", "2013-06-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "at",
+    [
+        "2009-01-01T00:00:00Z",
+        "2013-06-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+    ],
+)
 async def test_in_a_gap_no_difficulty_is_guessed(world: Any, client: Any, at: str) -> None:
     answer = await client.get(f"{PATH}/epoch", params={"at": at})
     assert (answer.status_code, answer.json()["code"]) == (404, "epoch_unknown")

@@ -95,6 +95,9 @@ async def test_only_the_platforms_admin_records(world: Any, client_as: Any, clie
         ({"note": ""}, "note"),
         ({"at": "2026-11-21T12:00:00"}, "at"),
         ({"at": "2199-01-01T00:00:00Z"}, "at"),
+        ({"at": "9999-12-31T23:59:59-14:00"}, "at"),
+        ({"at": "2009-01-03T18:15:05Z"}, "at"),
+        ({"at": "0001-01-01T00:00:00+14:00"}, "at"),
         ({"prise_usd": "1"}, "prise_usd"),
     ],
 )

@@ -80,3 +80,11 @@ async def test_a_party_that_names_a_pause_gets_it(world: Any) -> None:
             await current_market(world.runtime)
         assert world.providers.calls["coingecko"] == asked
         world.clock.forward(16)
+
+
+async def test_a_broken_connection_is_tried_once_more_and_nonsense_is_not(world: Any) -> None:
+    world.fault(Fault.REFUSED, "coingecko")
+    world.fault(Fault.HTML, "blockchain")
+    await current_market(world.runtime)
+    assert world.providers.calls["coingecko"] == 2
+    assert world.providers.calls["blockchain"] == 1

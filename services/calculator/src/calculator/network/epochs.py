@@ -189,6 +189,9 @@ async def epoch_at(session: AsyncSession, at: datetime, now: datetime) -> Epoch:
     Raises:
         EpochUnknown: it lies ahead, or in a gap of what is known.
     """
+    first = shipped_epochs()[0].started_at
+    if not first <= at <= now:  # also what no database can hold
+        raise EpochUnknown("No block was made then: give a moment between the first one and now.")
     before = await session.scalar(
         select(func.max(NetworkEpoch.height)).where(NetworkEpoch.started_at <= at)
     )

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from calculator.auth import QuotesWriter
 from calculator.quotes import record
 from calculator.quotes.current import forget
-from calculator.quotes.record import NotThePlatform, QuoteNotYetTrue
+from calculator.quotes.record import NotThePlatform, QuoteOfAnotherTime
 from calculator.quotes.schemas import ManualQuote, QuoteView, RecordedQuote
 from calculator.sources.parties import parties_of
 from common.auth import Anyone
@@ -23,7 +23,7 @@ async def list_quotes(session: Session, _: Anyone, page: PageQuery) -> object:
     return await record.list_quotes(session, page)
 
 
-@router.post("", status_code=201, responses=problems(NotThePlatform, QuoteNotYetTrue))
+@router.post("", status_code=201, responses=problems(NotThePlatform, QuoteOfAnotherTime))
 async def record_quote(
     body: ManualQuote, session: Session, principal: QuotesWriter, runtime: RuntimeDep
 ) -> RecordedQuote:
