@@ -24,7 +24,9 @@ def test_a_reduction_is_ordered_proven_and_taken_back(system: System) -> None:
         assert preview["feasible"]
         assert preview["expected_reduction_mw"] >= target_mw
         assert preview["skipped_by_reason"]["unsupported_firmware"] > 0
-        for unknown in ("lost_btc", "avoided_cost", "sla_effect"):
+        lost = preview["lost_btc"]
+        assert float(lost["value"]) > 0 if lost["value"] else lost["reason"] == "no_quote"
+        for unknown in ("avoided_cost", "sla_effect"):
             assert preview[unknown]["value"] is None
             assert preview[unknown]["reason"]
         assert witness.changes() == {}

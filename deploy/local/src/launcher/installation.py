@@ -32,6 +32,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {"hosting": ("telemetry", "intelligence")
 ROLES = ("owner", "app", "worker")
 DATABASE = "hashyard"
 READER = "demo_reader"
+QUOTE_SOURCES = ("COINGECKO", "BLOCKCHAIN", "MEMPOOL", "ANKR")
 VENUES = ("binance", "okx", "deribit", "bybit")
 PEOPLE = ("admin", "owner", "host", "client")
 
@@ -147,6 +148,7 @@ class Installation:
             "gateway": self._gateway_environment,
             "telemetry": self._telemetry_environment,
             "hosting": self._device_environment,
+            "calculator": self._quotes_environment,
             "intelligence": self._market_environment,
         }.get(service, dict[str, str])()
         return {**self._shared_environment(), **own, **special, **self.environment}
@@ -188,6 +190,10 @@ class Installation:
             "TELEMETRY_SLOT_SECONDS": str(self.slot_seconds),
             "TELEMETRY_PROOF_POLL_SECONDS": f"{proof:g}",
         }
+
+    def _quotes_environment(self) -> dict[str, str]:
+        """Quotes of record are real or none: without a way out a person records one (the seed)."""
+        return {} if self.live_market else {f"CALCULATOR_{name}_URL": "" for name in QUOTE_SOURCES}
 
     def _market_environment(self) -> dict[str, str]:
         if self.live_market:
