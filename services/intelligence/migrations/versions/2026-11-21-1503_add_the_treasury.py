@@ -89,6 +89,7 @@ STATEMENTS = (
         parameters JSONB NOT NULL,
         wallet_id UUID,
         enabled BOOLEAN NOT NULL,
+        automatic BOOLEAN NOT NULL,
         removed BOOLEAN NOT NULL,
         steps_done JSONB NOT NULL,
         last_proposed_at TIMESTAMP WITH TIME ZONE,

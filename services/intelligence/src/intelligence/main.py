@@ -18,7 +18,7 @@ from intelligence.market.events import MarketPriceObserved
 from intelligence.recommendations import routes as recommendations
 from intelligence.settings import Settings
 from intelligence.signals import routes as signals
-from intelligence.treasury import backtesting, proposing
+from intelligence.treasury import automatic, backtesting, proposing
 from intelligence.treasury import routes as treasury
 from intelligence.treasury import selling_routes as treasury_sales
 from intelligence.treasury.events import TreasuryDecided, TreasuryFilled, TreasuryProposed
@@ -53,6 +53,7 @@ SERVICE = Service(
         recording.follow,
         schedule.keep_forecasts,
         proposing.expire_proposals,
+        automatic.propose_on_schedule,
         backtesting.do_jobs,
     ],
 )

@@ -41,6 +41,8 @@ class Settings(ServiceSettings):
     """Where payouts are asked for; empty: it is not asked."""
     treasury_sweep_seconds: float = Field(default=60, ge=0.2, le=86_400)
     """Time between two looks for proposals whose time is over."""
+    treasury_rules_seconds: float = Field(default=300, ge=0.2, le=86_400)
+    """Time between two looks for what automatic rules have to propose."""
 
     def venue_urls(self) -> dict[str, str]:
         """Return where each venue is reached, by its name; empty: it is not asked."""

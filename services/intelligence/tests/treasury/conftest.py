@@ -3,7 +3,6 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
-from uuid import UUID
 
 import httpx
 import pytest
@@ -11,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.clock import now
+from common.ids import new_id
 from common.runtime import Runtime
 from intelligence.domain.candles import Bar, Interval, opening
 from intelligence.market import candles
@@ -53,7 +53,7 @@ def another(client_as: ClientFor) -> httpx.AsyncClient:
 @pytest.fixture
 def stranger(client_as: ClientFor) -> httpx.AsyncClient:
     """A person of another organisation."""
-    return client_as(scopes=SCOPES, organisation_id=UUID(int=77))
+    return client_as(scopes=SCOPES, organisation_id=new_id())
 
 
 @pytest.fixture

@@ -114,7 +114,11 @@ async def test_a_long_one_is_done_by_a_job(
     place = started.headers["Location"]
     assert place == f"/api/treasury/jobs/{started.json()['job_id']}"
     async with running_service(
-        service, market_enabled=False, forecast_check_seconds=3600, treasury_sweep_seconds=3600
+        service,
+        market_enabled=False,
+        forecast_check_seconds=3600,
+        treasury_sweep_seconds=3600,
+        treasury_rules_seconds=3600,
     ):
         async with asyncio.timeout(40):
             while (await owner.get(place)).json()["state"] not in ("done", "failed"):

@@ -103,6 +103,8 @@ class SellRule(Tenant, Base):
     parameters: Mapped[dict[str, Any]]
     wallet_id: Mapped[UUID | None] = mapped_column(ForeignKey(Wallet.id))
     enabled: Mapped[bool] = mapped_column(default=True)
+    automatic: Mapped[bool] = mapped_column(default=False)
+    """Whether it proposes by itself, on a schedule."""
     removed: Mapped[bool] = mapped_column(default=False)
     steps_done: Mapped[list[Any]] = mapped_column(default=list)
     last_proposed_at: Mapped[datetime | None]

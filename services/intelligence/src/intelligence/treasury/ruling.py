@@ -79,6 +79,7 @@ async def add_rule(session: AsyncSession, caller: Principal, body: NewRule) -> R
         parameters=body.parameters.model_dump(mode="json"),
         wallet_id=body.wallet_id,
         enabled=body.enabled,
+        automatic=body.automatic,
         removed=False,
         steps_done=[],
         created_by=caller.subject,
@@ -110,6 +111,8 @@ async def change_rule(
         rule.steps_done, rule.last_proposed_at = [], None
     if body.enabled is not None:
         rule.enabled = body.enabled
+    if body.automatic is not None:
+        rule.automatic = body.automatic
     await session.flush()
     await _note(session, caller, "rule.change", rule)
     return rule_view(rule)
@@ -161,6 +164,7 @@ def rule_view(rule: SellRule) -> RuleView:
         parameters=rule.parameters,
         wallet_id=rule.wallet_id,
         enabled=rule.enabled,
+        automatic=rule.automatic,
         last_proposed_at=rule.last_proposed_at,
         created_at=rule.created_at,
     )

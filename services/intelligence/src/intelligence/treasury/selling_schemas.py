@@ -153,6 +153,11 @@ class NewRule(Strict):
     parameters: Parameters
     wallet_id: UUID | None = Field(default=None, description="Only from this wallet.")
     enabled: bool = True
+    automatic: bool = Field(
+        default=False,
+        description="Propose by itself, every few minutes when it has something to propose, the "
+        "price is fresh and no proposal of it is open.",
+    )
 
 
 class RuleChange(Strict):
@@ -161,6 +166,7 @@ class RuleChange(Strict):
     name: Name | None = None
     parameters: Parameters | None = None
     enabled: bool | None = None
+    automatic: bool | None = None
 
 
 class RuleView(BaseModel):
@@ -172,6 +178,7 @@ class RuleView(BaseModel):
     parameters: dict[str, Any]
     wallet_id: UUID | None
     enabled: bool
+    automatic: bool
     last_proposed_at: datetime | None
     created_at: datetime
 
