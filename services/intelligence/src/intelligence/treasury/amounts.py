@@ -57,5 +57,13 @@ Btc = Annotated[
     PlainSerializer(lambda value: f"{value:.8f}", return_type=str),
     Field(examples=["0.25000000"]),
 ]
-Percent = Annotated[Decimal, PlainSerializer(lambda value: f"{value:.6f}", return_type=str)]
-Hashrate = Annotated[Decimal, PlainSerializer(lambda value: f"{value:.3f}", return_type=str)]
+Percent = Annotated[
+    Decimal,
+    PlainSerializer(lambda value: f"{value:.6f}", return_type=str),
+    Field(examples=["12.500000"]),
+]
+Hashrate = Annotated[
+    Decimal,
+    PlainSerializer(lambda value: f"{value:.3f}", return_type=str),
+    Field(examples=["100000.000"]),
+]
