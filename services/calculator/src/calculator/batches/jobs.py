@@ -12,6 +12,7 @@ from calculator.batches import running, sheets
 from calculator.batches.models import Batch, BatchPart
 from calculator.batches.running import Seen
 from calculator.batches.sheets import Asked
+from calculator.calculations.nameplates import Wall
 from calculator.db import Job
 from common.auth import Principal
 from common.clock import now
@@ -77,7 +78,8 @@ async def carry_on(session: AsyncSession, runtime: Runtime, step: Step) -> Progr
     part = await session.get_one(BatchPart, (batch.id, place))
     asked = await asyncio.to_thread(sheets.unpack_asked, part.asked)
     seen = None if batch.market is None else Seen.of(batch.market)
-    found, seen = await running.calculate(session, runtime, asked, seen)
+    wall = Wall(batch.organisation_id, batch.client_id)
+    found, seen = await running.calculate(runtime, wall, asked, seen)
     batch.market = None if seen is None else seen.document()
     part.answered = await asyncio.to_thread(sheets.pack_answered, found)
     part.totals = found.totals()

@@ -16,7 +16,7 @@ from calculator.batches.rating import TOTALS, Answered, answered, needs_market, 
 from calculator.batches.schemas import BatchSummary, Downloads
 from calculator.batches.sheets import Asked, Part
 from calculator.calculations.basis import look
-from calculator.calculations.nameplates import nameplates
+from calculator.calculations.nameplates import Wall, find
 from calculator.calculations.rounding import PLACES, plain
 from calculator.calculations.schemas import Input
 from calculator.history import archive
@@ -58,16 +58,18 @@ class Finished:
 
 
 async def calculate(
-    session: AsyncSession, runtime: Runtime, asked: Asked, seen: Seen | None = None
+    runtime: Runtime, wall: Wall, asked: Asked, seen: Seen | None = None
 ) -> tuple[Answered, Seen | None]:
     """Calculate rows, asking the market only where one of them leaves something open.
+
+    No connection is held over the look at the market, which needs one itself.
 
     Raises:
         MarketUnknown: a good row needs a figure of the market and none is known.
     """
     table = await asyncio.to_thread(checked, asked.raw)
     names = model_names(table)
-    settle(table, await nameplates(session, names) if names else {})
+    settle(table, await find(runtime, wall, names) if names else {})
     if seen is None and needs_market(table):
         quoted = await look(runtime)
         seen = Seen(quoted.inputs(), list(quoted.market.warnings))
@@ -83,7 +85,7 @@ async def run(
     ignored_columns: Sequence[str] = (),
 ) -> Finished:
     """Calculate a batch at once and, for a user, keep it."""
-    found, seen = await calculate(session, runtime, asked)
+    found, seen = await calculate(runtime, Wall.of(caller), asked)
     totals = found.totals()
     batch = await keep(session, caller, asked, ignored_columns, parts=1)
     summary = _summary(

@@ -6,14 +6,13 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import ClassVar
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from calculator.calculations.limits import LIMITS, MARKET
 from calculator.calculations.nameplates import Nameplate, nameplate
 from calculator.calculations.schemas import CalculationRequest, Input
 from calculator.domain.market import Market, Valued
 from calculator.quotes.current import current_market
 from calculator.sources.parties import parties_of
+from common.auth import Principal
 from common.errors import Invalid
 from common.runtime import Runtime
 
@@ -94,14 +93,15 @@ async def look(runtime: Runtime) -> Quoted:
 
 
 async def basis_of(
-    session: AsyncSession,
     runtime: Runtime,
+    caller: Principal,
     asked: CalculationRequest,
     derived: Mapping[str, Input] = MappingProxyType({}),
 ) -> Basis:
     """Return what the request says, filled up from the model, the market and the defaults.
 
-    `derived`: figures that follow from something else that was given.
+    `derived`: figures that follow from something else that was given. No connection is held over
+    what this awaits: the look at the market needs one itself.
 
     Raises:
         MachineUnclear: neither a model nor hashrate and power.
@@ -112,13 +112,13 @@ async def basis_of(
         MarketUnknown: a figure of the market is needed and none is known.
     """
     require_clear(asked)
-    plate = None if asked.model is None else await nameplate(session, asked.model)
     given = dict(derived) | {
         name: stated(value, "given")
         for name in LIMITS
         if (value := getattr(asked, name)) is not None
     }
     quoted = await look(runtime) if open_figures(given) else None
+    plate = None if asked.model is None else await nameplate(runtime, caller, asked.model)
     filled = dict(quoted.inputs()) if quoted is not None else {}
     if plate is not None:
         filled |= _printed(plate)

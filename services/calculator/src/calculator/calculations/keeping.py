@@ -31,7 +31,7 @@ async def answer(
     session: AsyncSession, runtime: Runtime, caller: Principal, asked: CalculationRequest
 ) -> Calculation:
     """Calculate, and keep the result for a user; raises one of `REFUSALS`."""
-    found = await rating.calculate(session, runtime, asked)
+    found = await rating.calculate(runtime, caller, asked)
     entry = await archive.keep(
         session,
         caller,

@@ -1,8 +1,10 @@
 """What is printed on a model, by whatever name a caller uses for it."""
 
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from calculator.domain.naming import fold
 from calculator.miner_models.models import MinerModel, MinerModelName
 from calculator.miner_models.registry import MinerModelNotFound
-from common.auth import PLATFORM_ORGANISATION
+from common.auth import PLATFORM_ORGANISATION, Principal
+from common.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +26,49 @@ class Nameplate:
     reference_price_usd: float | None
 
 
-async def nameplate(session: AsyncSession, name: str) -> Nameplate:
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """Whose models are meant: an operator's, as one of its clients sees them if there is one."""
+
+    organisation_id: UUID
+    client_id: UUID | None
+
+    @classmethod
+    def of(cls, caller: Principal) -> "Wall":
+        """Return the wall that a caller stands behind."""
+        return cls(caller.organisation_id, caller.client_id)
+
+
+_PUBLIC_S = 5.0
+_public: WeakKeyDictionary[Runtime, dict[str, tuple[float, Nameplate]]] = WeakKeyDictionary()
+"""Shared models for callers without a login, who may ask often: at most so many seconds old."""
+
+
+async def nameplate(runtime: Runtime, caller: Principal, name: str) -> Nameplate:
     """Return the nameplate of one model.
 
     Raises:
         MinerModelNotFound: nothing that the caller may see has this name or id.
     """
-    found = await nameplates(session, [name])
-    if fold(name) not in found:
+    folded = fold(name)
+    public = _public.setdefault(runtime, {}) if caller.kind == "anonymous" else {}
+    read_at, plate = public.get(folded, (-_PUBLIC_S, None))
+    if plate is not None and time.monotonic() - read_at < _PUBLIC_S:
+        return plate
+    found = (await find(runtime, Wall.of(caller), [name])).get(folded)
+    if found is None:
         raise MinerModelNotFound(
             f"There is no miner model {name!r}; GET /api/calculator/miner-models lists them.",
             field="model",
         )
-    return found[fold(name)]
+    public[folded] = time.monotonic(), found
+    return found
+
+
+async def find(runtime: Runtime, wall: Wall, names: Collection[str]) -> dict[str, Nameplate]:
+    """Return the known ones of these names, in a transaction of its own; see `nameplates`."""
+    async with runtime.tenant_session(wall.organisation_id, wall.client_id) as session:
+        return await nameplates(session, names)
 
 
 async def nameplates(session: AsyncSession, names: Collection[str]) -> dict[str, Nameplate]:

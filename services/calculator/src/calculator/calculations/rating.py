@@ -4,7 +4,6 @@ from dataclasses import fields
 from decimal import Decimal
 
 import numpy as np
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from calculator.calculations.basis import Basis, basis_of
 from calculator.calculations.rounding import BTC_PLACES, PLACES, USD_PLACES, plain, rounded
@@ -27,6 +26,7 @@ from calculator.domain.profitability import (
     profitability,
     share_btc_per_day,
 )
+from common.auth import Principal
 from common.runtime import Runtime
 
 AGREEMENT_PERCENT = 1.0
@@ -34,11 +34,9 @@ _MONTHS = 12
 _THS_PER_PHS = 1_000
 
 
-async def calculate(
-    session: AsyncSession, runtime: Runtime, asked: CalculationRequest
-) -> Calculation:
+async def calculate(runtime: Runtime, caller: Principal, asked: CalculationRequest) -> Calculation:
     """Return what the machines asked about earn and cost; see `basis_of` for what it raises."""
-    return rated(await basis_of(session, runtime, asked), asked)
+    return rated(await basis_of(runtime, caller, asked), asked)
 
 
 def rated(basis: Basis, asked: CalculationRequest) -> Calculation:

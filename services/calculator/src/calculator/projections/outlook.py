@@ -66,7 +66,7 @@ class Outlook:
         return None if one is None else one * self.basis.count
 
 
-async def outlook(session: AsyncSession, runtime: Runtime, asked: ProjectionRequest) -> Outlook:
+async def outlook(runtime: Runtime, caller: Principal, asked: ProjectionRequest) -> Outlook:
     """Return the months of a projection.
 
     Raises:
@@ -75,7 +75,7 @@ async def outlook(session: AsyncSession, runtime: Runtime, asked: ProjectionRequ
         Problem: what `basis_of` raises.
     """
     days = _days(asked)
-    basis = await basis_of(session, runtime, asked, _derived(asked))
+    basis = await basis_of(runtime, caller, asked, _derived(asked))
     height, warnings = _height(asked, basis)
     course = Course(
         days=days,
@@ -104,7 +104,7 @@ async def answer(
     session: AsyncSession, runtime: Runtime, caller: Principal, asked: ProjectionRequest
 ) -> Projection:
     """Project, and keep the result for a user; raises as `outlook`."""
-    found = projection_of(await outlook(session, runtime, asked), asked)
+    found = projection_of(await outlook(runtime, caller, asked), asked)
     entry = await archive.keep(
         session,
         caller,

@@ -34,7 +34,7 @@ async def project(
 
 @router.post("/projection/sensitivity", responses=_REFUSALS)
 async def project_otherwise(
-    body: SensitivityRequest, session: Session, runtime: RuntimeDep, _: Anyone
+    body: SensitivityRequest, runtime: RuntimeDep, caller: Anyone
 ) -> Sensitivity:
     """Repeat a projection at every combination of changes in price, power price and difficulty."""
-    return outlook.grid_of(await outlook.outlook(session, runtime, body), body)
+    return outlook.grid_of(await outlook.outlook(runtime, caller, body), body)

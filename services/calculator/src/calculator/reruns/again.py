@@ -1,11 +1,13 @@
 """Making a calculation of the history again: the same request, today's market."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from calculator.batches import running, sheets
+from calculator.batches.sheets import Part
 from calculator.calculations.keeping import answer
 from calculator.calculations.schemas import CalculationRequest
 from calculator.history import archive
@@ -32,8 +34,10 @@ async def rerun(
         BatchNotFound: the rows of the batch are no longer kept.
         Problem: the request can no longer be answered; what a calculation raises.
     """
-    before = await archive.entry_of(session, caller, entry_id)
-    after_id = await _again(session, runtime, caller, before)
+    async with runtime.tenant_session(caller.organisation_id, caller.client_id) as reading:
+        before = await archive.entry_of(reading, caller, entry_id)
+        parts = await running.parts_of(reading, caller, entry_id) if before.kind == "batch" else []
+    after_id = await _again(session, runtime, caller, before, parts)
     if after_id is None:
         raise OnlyUsers("Log in as a user to repeat a calculation.")
     after = await archive.entry_of(session, caller, after_id)
@@ -41,7 +45,11 @@ async def rerun(
 
 
 async def _again(
-    session: AsyncSession, runtime: Runtime, caller: Principal, before: HistoryEntry
+    session: AsyncSession,
+    runtime: Runtime,
+    caller: Principal,
+    before: HistoryEntry,
+    parts: Sequence[Part],
 ) -> UUID | None:
     if before.kind == "calculation":
         body = CalculationRequest.model_validate(before.request)
@@ -49,6 +57,5 @@ async def _again(
     if before.kind == "projection":
         longer = ProjectionRequest.model_validate(before.request)
         return (await answer_projection(session, runtime, caller, longer)).id
-    parts = await running.parts_of(session, caller, before.id)
     asked = sheets.joined([part.asked for part in parts])
     return (await running.run(session, runtime, caller, asked)).summary.batch_id
