@@ -37,7 +37,7 @@ def evening_off(start: datetime, count: int, *, noise: float, seed: int = 1) -> 
 @pytest.mark.parametrize("days", [1, 7])
 def test_the_same_local_time_is_found_over_both_clock_changes(zone: str, days: int) -> None:
     start, count = datetime(2026, 1, 1, tzinfo=UTC), 365 * PER_DAY
-    places = local_places(start, count, ZoneInfo(zone), days)
+    places: list[int] = local_places(start, count, ZoneInfo(zone), days).tolist()
     times = local(start, count, ZoneInfo(zone))
     wrong = 0
     for place in range(8 * PER_DAY, count):

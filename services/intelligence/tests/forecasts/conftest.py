@@ -15,6 +15,7 @@ from common.testing import ALL_SCOPES, ClientFor
 from intelligence.domain.candles import Bar, Interval
 from intelligence.forecasts.fitting import FittingProcess, fitting_process
 from intelligence.market import candles
+from intelligence.market.models import NetworkEpoch
 
 StoreCloses = Callable[..., Awaitable[None]]
 StoreEpochs = Callable[..., Awaitable[None]]
@@ -95,22 +96,18 @@ def store_epochs(runtime: Runtime, no_market: None) -> StoreEpochs:
     async def store(difficulties: list[float], *, first_height: int = 0) -> None:
         start = now() - timedelta(days=14 * len(difficulties))
         rows = [
-            {
-                "org": PLATFORM_ORGANISATION,
-                "height": first_height + 2016 * place,
-                "at": start + timedelta(days=14 * place),
-                "difficulty": Decimal(f"{value:.6f}"),
-            }
+            NetworkEpoch(
+                height=first_height + 2016 * place,
+                started_at=start + timedelta(days=14 * place),
+                difficulty=Decimal(f"{value:.6f}"),
+                bits=None,
+                subsidy_btc=Decimal("3.125"),
+                simulated=True,
+                version=1,
+            )
             for place, value in enumerate(difficulties)
         ]
         async with runtime.worker_session() as session:
-            await session.execute(
-                text(
-                    "INSERT INTO intelligence.network_epoch (organisation_id, height, started_at, "
-                    "difficulty, subsidy_btc, version) VALUES (:org, :height, :at, :difficulty, "
-                    "3.125, 1)"
-                ),
-                rows,
-            )
+            session.add_all(rows)
 
     return store

@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,13 +31,14 @@ def test_the_band_is_what_the_textbook_says_of_its_coefficients() -> None:
     logs = walk(90, seed=4)
     changes = np.diff(logs)
     lagged = np.column_stack([changes[5 - lag : -lag] for lag in range(1, 6)])
-    coefficients = np.linalg.lstsq(lagged, changes[5:], rcond=None)[0]
+    coefficients: Numbers = np.linalg.lstsq(lagged, changes[5:], rcond=None)[0].astype(np.float64)
     residuals = changes[5:] - lagged @ coefficients
     weights = psi_weights(coefficients, 30)
     sd = math.sqrt(float(np.sum(residuals**2)) / 79) * np.sqrt(np.cumsum(weights**2))
-    past, mean = changes.tolist(), []
+    past: list[float] = changes.tolist()
+    mean: list[float] = []
     for _ in range(30):
-        past.append(float(np.dot(coefficients, past[:-6:-1])))
+        past.append(float(np.dot(coefficients, np.array(past[:-6:-1]))))
         mean.append(past[-1])
     band = arima(logs, 30)
     assert "Hannan-Rissanen" in band.method
@@ -46,12 +48,13 @@ def test_the_band_is_what_the_textbook_says_of_its_coefficients() -> None:
 
 def test_on_a_random_walk_it_agrees_with_the_closed_form() -> None:
     """Over many walks: the same line, and nearly the same width."""
-    ratios, shifts = [], []
+    ratios: list[float] = []
+    shifts: list[float] = []
     for seed in range(30):
         logs = walk(365, seed)
         model, closed = arima(logs, 30), no_change(logs, 30)
-        ratios.append(model.log_sd[-1] / closed.log_sd[-1])
-        shifts.append((model.log_mean[-1] - closed.log_mean[-1]) / closed.log_sd[-1])
+        ratios.append(float(model.log_sd[-1] / closed.log_sd[-1]))
+        shifts.append(float((model.log_mean[-1] - closed.log_mean[-1]) / closed.log_sd[-1]))
     assert np.median(ratios) == pytest.approx(1, abs=0.05)
     assert np.mean(shifts) == pytest.approx(0, abs=0.05)
     assert np.quantile(np.abs(shifts), 0.9) < 0.15
@@ -59,7 +62,8 @@ def test_on_a_random_walk_it_agrees_with_the_closed_form() -> None:
 
 def test_the_libraries_default_says_the_same_within_its_noise() -> None:
     logs = walk(90, seed=8)
-    default = ARIMA(logs, order=(5, 1, 0)).fit().get_forecast(30)
+    library: Any = ARIMA(logs, order=(5, 1, 0))
+    default = library.fit().get_forecast(30)
     ours = arima(logs, 30)
     wide = np.asarray(default.se_mean)
     assert np.abs(ours.log_mean - np.asarray(default.predicted_mean)).max() < 0.2 * wide.max()

@@ -41,8 +41,8 @@ def alive(pid: int) -> bool:
 
 
 def pid_of(process: FittingProcess) -> int:
-    assert process._process is not None
-    return process._process.pid
+    assert process.pid is not None
+    return process.pid
 
 
 def test_the_service_never_loads_statsmodels() -> None:
@@ -107,7 +107,7 @@ async def test_a_process_that_nobody_asks_is_ended_and_none_is_left_behind(
     task: PriceTask,
 ) -> None:
     async with fitting_process(20) as process:
-        assert process._process is None
+        assert process.pid is None
         process.idle_s = 0.1
         await process.fit(task)
         pid = pid_of(process)

@@ -174,6 +174,7 @@ async def test_the_difficulty_of_the_next_epochs(
     body = (await reader.get(DIFFICULTY)).json()
     assert (body["horizon"], body["step"], body["unit"]) == (6, "epoch", "difficulty")
     assert "drift" in body["method"]
+    assert body["simulated"] is True
     assert body["predictions"][0]["predicted"] == pytest.approx(1e14 * 1.01**80)
     first, second = (datetime.fromisoformat(one["at"]) for one in body["predictions"][:2])
     assert (second - first).total_seconds() == pytest.approx(14 * 86_400, abs=2)

@@ -47,6 +47,11 @@ class FittingProcess:
     _idle: asyncio.TimerHandle | None = None
     _ending: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
+    @property
+    def pid(self) -> int | None:
+        """Return the process's id, or None where none is running."""
+        return None if self._process is None else self._process.pid
+
     async def fit(self, task: PriceTask) -> Fitted:
         """Return the forecast.
 

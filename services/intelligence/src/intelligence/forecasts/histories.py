@@ -124,7 +124,7 @@ async def difficulty_history(session: AsyncSession) -> History:
         value=float(rows[-1].difficulty),
         step_s=round(step.total_seconds()),
         points=len(rows),
-        simulated=False,
+        simulated=any(row.simulated for row in rows),
     )
     return History(origin, np.array([float(row.difficulty) for row in rows]), [])
 
@@ -166,7 +166,7 @@ async def load_history(session: AsyncSession, site: Site) -> History:
     origin = Origin(
         series="site-load",
         unit="kW",
-        at=rows[-1].starts_at + HALF_HOUR,
+        at=rows[-1].starts_at,
         value=last,
         step_s=round(HALF_HOUR.total_seconds()),
         points=count,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable
-from functools import partial
 from typing import Final, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,6 +10,7 @@ from structlog import get_logger
 from common.runtime import Runtime
 from intelligence.domain.forecast_difficulty import forecast_difficulty
 from intelligence.domain.forecast_load import MOST_HOURS, LoadBand, forecast_load
+from intelligence.forecasts.events import SeriesName
 from intelligence.forecasts.fitted import (
     BASELINE,
     MODEL,
@@ -62,27 +62,23 @@ async def keep_forecasts(runtime: Runtime) -> None:
 
 async def refresh(runtime: Runtime, process: FittingProcess) -> int:
     """Fit what has new data; return how many forecasts were stored."""
-    count = 0
-    for fit in (
-        partial(fit_price, runtime, process),
-        partial(fit_difficulty, runtime),
-        partial(fit_loads, runtime),
-    ):
-        count += await _alone(fit)
+    count = await _alone("btc-price", fit_price(runtime, process))
+    count += await _alone("difficulty", fit_difficulty(runtime))
+    count += await _alone("site-load", fit_loads(runtime))
     async with runtime.worker_session() as session:
         await prune(session)
         await ledger.prune(session)
     return count
 
 
-async def _alone(fit: partial[Awaitable[int]]) -> int:
-    """Run one of the fits; what fails must not take the others along."""
+async def _alone(series: SeriesName, fit: Awaitable[int]) -> int:
+    """Await one of the fits; what fails must not take the others along."""
     try:
-        return await fit()
+        return await fit
     except TooFewPoints as problem:
-        log.debug("forecast.too_few_points", reason=problem.detail)
+        log.debug("forecast.too_few_points", series=series, reason=problem.detail)
     except (FitBusy, FitFailure, FitTimeout) as error:
-        log.warning("forecast.not_fitted", fit=fit.func.__name__, error=repr(error))
+        log.warning("forecast.not_fitted", series=series, error=repr(error))
     return 0
 
 
@@ -132,7 +128,7 @@ async def fit_loads(runtime: Runtime) -> int:
 
 def fit_load(history: History, site: Site) -> Fitted:
     """Return the forecast of a site's load."""
-    start = history.origin.at - len(history.values) * ledger.HALF_HOUR
+    start = history.origin.at - (len(history.values) - 1) * ledger.HALF_HOUR
     found = forecast_load(
         start, history.values, zone_of(site), LOAD_HALF_HOURS, names=(MODEL, BASELINE)
     )

@@ -54,7 +54,7 @@ class Prediction(BaseModel):
 
     step: int
     at: datetime | None
-    """Null where the series had no dates."""
+    """A day's close, an epoch's beginning, a half-hour's beginning; null without dates."""
     predicted: float
     """The median: exceeded as often as not."""
     mean: float
