@@ -167,6 +167,7 @@ ROUTES: tuple[Route, ...] = (
     # What the calculator tells everybody.
     Route("/api/calculator/miner-models", "calculator", _READ, "optional"),
     Route("/api/calculator/network", "calculator", _READ, "optional"),
+    Route("/api/calculator/quotes", "calculator", _READ, "optional"),
     Route("/api/calculator/calculate", "calculator", _POST, "optional", body_cap_bytes=64 * _KIB),
     Route("/api/calculator/projection", "calculator", _POST, "optional", body_cap_bytes=256 * _KIB),
     Route("/api/calculator/shared", "calculator", _READ, "optional"),

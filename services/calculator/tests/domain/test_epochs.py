@@ -5,7 +5,14 @@ from decimal import Decimal
 
 import pytest
 
-from calculator.domain.epochs import Epoch, epoch_from, in_force, objection, pace_of
+from calculator.domain.epochs import (
+    Epoch,
+    epoch_from,
+    in_force,
+    objection,
+    pace_of,
+    reckoned_height,
+)
 from calculator.network.snapshot import shipped_epochs
 
 START = datetime(2025, 2, 23, 20, tzinfo=UTC)
@@ -89,3 +96,13 @@ def test_the_pace_foretells_the_next_retarget() -> None:
     slow = pace_of(100, 10**7)
     assert slow is not None
     assert slow.change_percent == -75
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"), [(0, 840_000), (100, 854_400), (940, 975_360), (1_300, None), (-1, None)]
+)
+def test_the_height_by_the_clock_is_never_guessed_near_a_halving(
+    days: int, expected: int | None
+) -> None:
+    at = datetime(2024, 4, 20, tzinfo=UTC)
+    assert reckoned_height(840_000, at, at + timedelta(days=days)) == expected

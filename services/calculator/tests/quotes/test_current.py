@@ -83,7 +83,7 @@ async def test_nothing_known_at_all_is_503_with_retry_after(world: Any, client: 
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert answer.json()["code"] == "market_unknown"
-    assert answer.json()["missing"] == ["price_usd", "difficulty", "height"]
+    assert answer.json()["missing"] == ["price_usd", "difficulty"]
 
 
 async def test_providers_that_come_back_are_asked_again(world: Any) -> None:

@@ -17,6 +17,8 @@ from calculator.domain.readings import Kind, Reading
 PRICE_FRESH_S = 300
 NETWORK_FRESH_S = 900
 MANUAL = "manual"
+RECKONED = "reckoned"
+"""By the clock, from the last block that everybody knows."""
 EXCHANGES = "exchanges"
 PAIRS = {"coingecko": 1, "blockchain": 1, "mempool": 2, "ankr": 2}
 """The two pairs of providers that check each other."""
@@ -31,7 +33,7 @@ _OLDEST_BLOCK_S = 6 * 3_600
 _ORDER: dict[Kind, tuple[str, ...]] = {
     Kind.PRICE_USD: ("coingecko", "mempool", MANUAL),
     Kind.DIFFICULTY: ("blockchain", "ankr", "mempool", MANUAL),
-    Kind.HEIGHT: ("mempool", "ankr", "blockchain", MANUAL),
+    Kind.HEIGHT: ("mempool", "ankr", "blockchain", MANUAL, RECKONED),
     Kind.FEES_BTC_PER_BLOCK: ("mempool", "blockchain", MANUAL),
     Kind.HASHRATE_EHS: ("mempool", "ankr", "blockchain"),
 }
@@ -89,7 +91,7 @@ def choose(readings: Sequence[Reading], kind: Kind, now: datetime) -> Reading | 
     """Return the reading that counts: the first party with a fresh one, else the youngest."""
     order = _ORDER[kind]
     found = [one for one in readings if one.kind is kind and one.source in order]
-    providers = [one for one in found if one.source != MANUAL]
+    providers = [one for one in found if one.source in PAIRS]
     fresh = [one for one in providers if is_fresh(one, now)]
     if fresh:
         return min(fresh, key=lambda one: order.index(one.source))

@@ -16,6 +16,8 @@ from calculator.domain.network import (
     subsidy_btc,
 )
 
+_LARGEST_DRIFT = 0.1
+"""How far the pace of blocks over years has strayed from ten minutes, and more."""
 _FEW_BLOCKS = 36
 """Below six hours of blocks, their pace says more of luck than of the network."""
 
@@ -58,6 +60,18 @@ def in_force(epochs: Iterable[Epoch], at: datetime, now: datetime) -> Epoch | No
         return last if after[0].height == epoch_after(last.height) else None
     shortest = timedelta(seconds=RETARGET_S / MAX_RETARGET_FACTOR)
     return last if at - last.started_at < shortest else None
+
+
+def reckoned_height(height: int, at: datetime, now: datetime) -> int | None:
+    """Return about how high the chain is now, from a block and its time, at ten minutes a block.
+
+    None where the pace could have carried it into another subsidy: that is never guessed.
+    """
+    blocks = (now - at).total_seconds() / BLOCK_S
+    slow, fast = (int(height + blocks * (1 + drift)) for drift in (-_LARGEST_DRIFT, _LARGEST_DRIFT))
+    if blocks < 0 or subsidy_btc(slow) != subsidy_btc(fast + 1):
+        return None
+    return height + int(blocks)
 
 
 def objection(rows: Iterable[tuple[int, datetime, Decimal]], tip: int) -> str | None:

@@ -8,14 +8,17 @@ the age of the figures. What is assembled from it is kept in the process for a s
 import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, ClassVar
 from weakref import WeakKeyDictionary
 
 from fastapi import Depends
 
-from calculator.domain.assembly import Unknown, assemble
+from calculator.domain.assembly import RECKONED, Unknown, assemble
+from calculator.domain.epochs import reckoned_height
 from calculator.domain.market import Market
-from calculator.domain.readings import Reading
+from calculator.domain.readings import Kind, Reading
+from calculator.network.snapshot import shipped_epochs
 from calculator.quotes.asking import PARTS, SOURCES, Part, ask
 from calculator.quotes.store import recall, remember
 from calculator.sources.parties import parties_of
@@ -123,8 +126,17 @@ async def _look(runtime: Runtime, seen: _Seen) -> Market | Unknown:
     async with runtime.tenant_session(PLATFORM_ORGANISATION) as session:
         known = await recall(session)
     now = parties_of(runtime).now()
-    seen.market, seen.at = assemble(known, now), now
+    seen.market, seen.at = assemble([*known, *_reckoned(now)], now), now
     return seen.market
+
+
+def _reckoned(now: datetime) -> list[Reading]:
+    """Return the height by the clock: without any party the subsidy is still certain."""
+    last = shipped_epochs()[-1]
+    height = reckoned_height(last.height, last.started_at, now)
+    if height is None:
+        return []
+    return [Reading(Kind.HEIGHT, RECKONED, Decimal(height), last.started_at, last.started_at)]
 
 
 async def _renew(runtime: Runtime, seen: _Seen, part: Part) -> None:
