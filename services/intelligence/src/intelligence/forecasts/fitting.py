@@ -100,7 +100,7 @@ class FittingProcess:
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "intelligence.forecasts.fitting_process",
-                stdin=PIPE, stdout=PIPE, start_new_session=True,
+                stdin=PIPE, stdout=PIPE, start_new_session=True, env=_environment(),
             )  # fmt: skip
             await _read(self._process)
             log.info("forecast.process_started", pid=self._process.pid)
@@ -140,6 +140,16 @@ async def fitting_process(limit_s: float) -> AsyncGenerator[FittingProcess]:
         yield process
     finally:
         await process.close()
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's environment, with one thread for linear algebra.
+
+    90 points are no work for several: beside other work they wait for each other, five times as
+    long as one alone takes.
+    """
+    inherited = dict(os.environ)  # noqa: TID251  (handed on, not read)
+    return inherited | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
 
 
 async def _exchange(process: Process, message: bytes) -> bytes:
