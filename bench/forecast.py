@@ -2,10 +2,10 @@
 
     OPENBLAS_NUM_THREADS=1 python bench/forecast.py [--json FILE] [--fits 40] [--walks 200]
 
-Measured in one process with one thread, as in the fitting process: seconds of a fit with its band by each estimator,
-the whole task as the fitting process does it (with 60 past origins measured), and how often the
-bands hold on simulated random walks. The figure to hold: a fit takes at most 0.3 s. A loop of
-plain sums beside it says how fast the machine was.
+Measured in one process with one thread, as in the fitting process: seconds of a fit with its band
+by each estimator, the whole answer (with past origins measured), and how often the bands hold on
+simulated random walks. The figure to hold: a fit takes at most 0.3 s. A loop of plain sums beside
+it says how fast the machine was.
 """
 # statsmodels is untyped.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
