@@ -33,6 +33,7 @@ from launcher.programs import service_program
 from launcher.seed import DemoNotSeededError
 from launcher.stack import Stack, StackError
 from launcher.supervisor import Supervisor
+from launcher.treasury import seed_treasury
 
 _LEAST_PASSWORD = 12
 
@@ -80,6 +81,7 @@ def up(fleet: Annotated[int, typer.Option(min=1, max=12_000)] = 300) -> None:
             stack.start()
         else:
             stack.start(console.Steps().show)
+        seed_treasury(stack.installation)
         console.farewell(stack.demo, machines=stack.installation.fleet, directory=LOCAL)
 
 

@@ -39,13 +39,13 @@ class DemoNotSeededError(Exception):
 def seed(installation: Installation) -> None:
     """Make what is missing and write `demo.json`."""
     done = _read(installation.directory)
-    if done.get("miners") == installation.fleet and (installation.directory / "demo.json").exists():
-        return
     secrets = installation.secrets()
     try:
         with _api(installation, "admin") as admin:
-            _organisations(admin, done, secrets)
             _quote(admin)
+            if done.get("miners") == installation.fleet and _demo_file(installation).exists():
+                return
+            _organisations(admin, done, secrets)
             _remember(installation, done)
         with _api(installation, "owner") as owner:
             _site(owner, done, installation)
@@ -56,7 +56,11 @@ def seed(installation: Installation) -> None:
             _remember(installation, done)
     except (RefusedError, httpx.HTTPError) as error:
         raise DemoNotSeededError(f"The demo could not be set up. {error}") from error
-    write_private(installation.directory / "demo.json", _demo(installation, done))
+    write_private(_demo_file(installation), _demo(installation, done))
+
+
+def _demo_file(installation: Installation) -> Path:
+    return installation.directory / "demo.json"
 
 
 def registered(directory: Path) -> int:

@@ -1,6 +1,6 @@
 """The quotes of record: what was published, and what a person records by hand."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import ClassVar
 
@@ -19,7 +19,8 @@ from common.auth import PLATFORM_ORGANISATION, Principal
 from common.errors import Forbidden, Invalid
 from common.pages import PageRequest, page_of, paged
 
-_OLDEST = timedelta(days=365)
+_FIRST_PRICE = datetime(2010, 7, 17, tzinfo=UTC)
+"""When the first exchange opened."""
 _PLACES = {Kind.PRICE_USD: 6, Kind.DIFFICULTY: 6, Kind.HEIGHT: 0, Kind.FEES_BTC_PER_BLOCK: 8}
 
 
@@ -28,7 +29,7 @@ class NotThePlatform(Forbidden):
 
 
 class QuoteOfAnotherTime(Invalid):
-    title: ClassVar[str] = "The quote is not of the present"
+    title: ClassVar[str] = "The quote is of a time when there was none"
 
 
 async def record_by_hand(
@@ -38,13 +39,13 @@ async def record_by_hand(
 
     Raises:
         NotThePlatform: quotes are shared by all organisations.
-        QuoteOfAnotherTime: the time given lies ahead, or more than a year back.
+        QuoteOfAnotherTime: the time given lies ahead, or before any price.
     """
     if principal.organisation_id != PLATFORM_ORGANISATION:
         raise NotThePlatform("Quotes are shared by all; record them as the platform's Admin.")
     at = body.at or now
-    if not now - _OLDEST <= at <= now + AHEAD:
-        raise QuoteOfAnotherTime("Give a time of the last year, or leave it out.", field="at")
+    if not _FIRST_PRICE <= at <= now + AHEAD:
+        raise QuoteOfAnotherTime("Give a time that has passed, or leave it out.", field="at")
     readings = [
         Reading(kind, MANUAL, value, at, now) for kind, value in _stated(body) if value is not None
     ]
