@@ -89,7 +89,7 @@ async def test_a_form_and_its_faults(owner: httpx.AsyncClient, wallet: Any) -> N
     form = {"file": ("payouts.csv", GOOD, "text/csv")}
     assert (await owner.post(IMPORT, params=query, files=form)).json()["imported"] == 2
     other = {"sheet": ("payouts.csv", GOOD, "text/csv")}
-    assert (await owner.post(IMPORT, params=query, files=other)).json()["code"] == "no_file"
+    assert (await owner.post(IMPORT, params=query, files=other)).json()["code"] == "bad_upload"
     assert (await owner.post(IMPORT, params=query, json={})).status_code == 415
     huge = b"x" * (8 * 1024 * 1024 + 1)
     headers = {"Content-Type": "text/csv"}

@@ -13,6 +13,7 @@ from common.runtime import RuntimeDep
 from common.tabular import TooManyRows, Unreadable
 from intelligence.auth import TreasuryApprover, TreasuryReader, TreasuryWriter
 from intelligence.db import IdempotencyKey as IdempotencyRow
+from intelligence.market.uploads import BadUpload, FileTooLarge, UnknownUpload, uploaded
 from intelligence.treasury import holdings, imports, receipts
 from intelligence.treasury.holdings import (
     CostBasisInUse,
@@ -37,7 +38,6 @@ from intelligence.treasury.schemas import (
     WalletChange,
     WalletView,
 )
-from intelligence.treasury.uploads import FileTooLarge, NoFile, UnknownUpload, uploaded
 from intelligence.treasury.walls import OPERATORS_ONLY
 
 router = APIRouter(
@@ -160,7 +160,7 @@ async def get_holdings(session: Session, caller: TreasuryReader) -> HoldingsView
             FileTooLarge,
             TooManyRows,
             UnknownUpload,
-            NoFile,
+            BadUpload,
             Unreadable,
             PayoutsRefused,
         ),
