@@ -1,7 +1,5 @@
 """Answering a calculation, and keeping it where the caller has a history."""
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from calculator.calculations import rating
 from calculator.calculations.basis import (
     CurrencyUnknown,
@@ -27,13 +25,11 @@ REFUSALS = (
 """What a calculation may raise."""
 
 
-async def answer(
-    session: AsyncSession, runtime: Runtime, caller: Principal, asked: CalculationRequest
-) -> Calculation:
+async def answer(runtime: Runtime, caller: Principal, asked: CalculationRequest) -> Calculation:
     """Calculate, and keep the result for a user; raises one of `REFUSALS`."""
     found = await rating.calculate(runtime, caller, asked)
-    entry = await archive.keep(
-        session,
+    entry_id = await archive.keep_apart(
+        runtime,
         caller,
         "calculation",
         title_of(found),
@@ -41,7 +37,7 @@ async def answer(
         request=asked,
         result=found,
     )
-    return found if entry is None else found.model_copy(update={"id": entry.id})
+    return found if entry_id is None else found.model_copy(update={"id": entry_id})
 
 
 def title_of(found: Calculation) -> str:

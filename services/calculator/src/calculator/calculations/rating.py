@@ -41,8 +41,9 @@ async def calculate(runtime: Runtime, caller: Principal, asked: CalculationReque
 
 def rated(basis: Basis, asked: CalculationRequest) -> Calculation:
     """Return the result on a given basis."""
-    found = profitability(scenario_of(basis))
-    verification = verified(basis, found)
+    row = scenario_of(basis)
+    found = profitability(row)
+    verification = verified(basis, row, found)
     difficulty, reward = Decimal(str(basis.number("difficulty"))), _reward(basis)
     hashprice = float(hashprice_btc_per_ths_day(difficulty, Decimal(str(reward)))) * _THS_PER_PHS
     return Calculation(
@@ -95,7 +96,7 @@ def figures_of(found: Profitability) -> Figures:
     )
 
 
-def verified(basis: Basis, found: Profitability) -> Verification:
+def verified(basis: Basis, row: Scenarios, found: Profitability) -> Verification:
     """Compare the income with that of the second algorithm, from the other providers' figures.
 
     Both pay the same reward, so that they differ as the network's hashrates do. Where the
@@ -135,7 +136,7 @@ def verified(basis: Basis, found: Profitability) -> Verification:
     if price.source != "given" and market is not None and market.second_price_usd is not None:
         second_price = float(market.second_price_usd.value)
         price_source = market.second_price_usd.source
-    btc = _second_btc(basis, hashrate)
+    btc = _second_btc(row, hashrate)
     difference = abs(implied / hashrate - 1) * 100
     return Verification(
         primary=primary,
@@ -166,8 +167,7 @@ def warnings_of(basis: Basis, verification: Verification) -> list[str]:
     return warnings
 
 
-def _second_btc(basis: Basis, hashrate_ehs: float) -> float:
-    row = scenario_of(basis)
+def _second_btc(row: Scenarios, hashrate_ehs: float) -> float:
     gross = share_btc_per_day(row.hashrate_ths, np.array([hashrate_ehs]), row.reward_btc)
     return float((gross * net_share(row.pool_fee, row.stale, row.uptime))[0])
 

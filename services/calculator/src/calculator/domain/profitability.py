@@ -90,11 +90,13 @@ class Profitability:
 
 def profitability(scenarios: Scenarios) -> Profitability:
     """Return what every row earns and costs."""
-    rows = scenarios.broadcast()
-    length = len(rows)
+    length = len(scenarios)
     names = [field.name for field in fields(Profitability)]
-    found = Profitability(*(np.empty(length) for _ in names))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if length == 1:
+            return _profitability(scenarios)
+        rows = scenarios.broadcast()
+        found = Profitability(*(np.empty(length) for _ in names))
         for start in range(0, length, _CHUNK):
             stop = min(start + _CHUNK, length)
             part = _profitability(rows.part(start, stop))

@@ -75,6 +75,20 @@ async def keep(
     return entry
 
 
+async def keep_apart(
+    runtime: Runtime, caller: Principal, kind: Kind, title: str, **kept: Any
+) -> UUID | None:
+    """Keep a user's calculation in a transaction of its own, and return its id; see `keep`.
+
+    A public route has no session: most of its callers have no history.
+    """
+    if caller.kind != "user":
+        return None
+    async with runtime.tenant_session(caller.organisation_id, caller.client_id) as session:
+        entry = await keep(session, caller, kind, title, **kept)
+    return None if entry is None else entry.id
+
+
 def _plain(document: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(document, BaseModel):
         return document.model_dump(mode="json", exclude_unset=True, exclude={"id"})

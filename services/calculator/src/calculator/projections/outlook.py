@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from calculator.calculations.basis import Basis, basis_of, stated
 from calculator.calculations.rating import scenario_of
@@ -100,13 +99,11 @@ async def outlook(runtime: Runtime, caller: Principal, asked: ProjectionRequest)
     return Outlook(basis, course, project(operation, course), inputs, warnings)
 
 
-async def answer(
-    session: AsyncSession, runtime: Runtime, caller: Principal, asked: ProjectionRequest
-) -> Projection:
+async def answer(runtime: Runtime, caller: Principal, asked: ProjectionRequest) -> Projection:
     """Project, and keep the result for a user; raises as `outlook`."""
     found = projection_of(await outlook(runtime, caller, asked), asked)
-    entry = await archive.keep(
-        session,
+    entry_id = await archive.keep_apart(
+        runtime,
         caller,
         "projection",
         title_of(found),
@@ -114,7 +111,7 @@ async def answer(
         request=asked,
         result=found,
     )
-    return found if entry is None else found.model_copy(update={"id": entry.id})
+    return found if entry_id is None else found.model_copy(update={"id": entry_id})
 
 
 def projection_of(found: Outlook, asked: ProjectionRequest) -> Projection:

@@ -12,7 +12,6 @@ from calculator.projections.schemas import (
     SensitivityRequest,
 )
 from common.auth import Anyone
-from common.db import Session
 from common.errors import problems
 from common.runtime import RuntimeDep
 
@@ -21,15 +20,13 @@ _REFUSALS = problems(*REFUSALS, HorizonUnclear, PricePathUnclear)
 
 
 @router.post("/projection", responses=_REFUSALS)
-async def project(
-    body: ProjectionRequest, session: Session, runtime: RuntimeDep, caller: Anyone
-) -> Projection:
+async def project(body: ProjectionRequest, runtime: RuntimeDep, caller: Anyone) -> Projection:
     """Project what a machine earns over months, summed by day.
 
     Difficulty grows at each retarget, the subsidy halves at its height, the price follows its path
     or stays; the machine runs on where it does not pay. With a login it is kept in the history.
     """
-    return await outlook.answer(session, runtime, caller, body)
+    return await outlook.answer(runtime, caller, body)
 
 
 @router.post("/projection/sensitivity", responses=_REFUSALS)

@@ -53,9 +53,9 @@ async def _again(
 ) -> UUID | None:
     if before.kind == "calculation":
         body = CalculationRequest.model_validate(before.request)
-        return (await answer(session, runtime, caller, body)).id
+        return (await answer(runtime, caller, body)).id
     if before.kind == "projection":
         longer = ProjectionRequest.model_validate(before.request)
-        return (await answer_projection(session, runtime, caller, longer)).id
+        return (await answer_projection(runtime, caller, longer)).id
     asked = sheets.joined([part.asked for part in parts])
     return (await running.run(session, runtime, caller, asked)).summary.batch_id
