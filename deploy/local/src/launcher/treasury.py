@@ -24,11 +24,24 @@ def seed_treasury(installation: Installation) -> None:
     password = installation.secrets()["owner_password"]
     try:
         with Api(installation.gateway_url, email("owner"), password) as owner:
-            if not owner.get("/api/treasury/rules")["total"]:
-                _wait_for_candles(owner)
-                _propose(owner, _holdings(owner, installation.fleet))
+            if not owner.get("/api/treasury/proposals")["total"]:
+                _propose(owner, _rule(owner, installation.fleet))
     except (RefusedError, httpx.HTTPError) as error:
         raise DemoNotSeededError(f"The demo's treasury could not be set up. {error}") from error
+
+
+def _rule(owner: Api, machines: int) -> str:
+    """Return the demo's rule, as an interrupted start has left it, or made with all it needs."""
+    present = owner.get("/api/treasury/rules")["items"]
+    if present:
+        return present[0]["id"]
+    _wait_for_candles(owner)
+    rule = {
+        "name": "Two weeks of power",
+        "wallet_id": _holdings(owner, machines),
+        "parameters": {"kind": "cover_opex", "days": 14, "break_even_multiple": "0.5"},
+    }
+    return owner.post("/api/treasury/rules", rule)["id"]
 
 
 def _wait_for_candles(owner: Api) -> None:
@@ -66,13 +79,7 @@ def _holdings(owner: Api, machines: int) -> str:
     return wallet
 
 
-def _propose(owner: Api, wallet: str) -> None:
-    rule = {
-        "name": "Two weeks of power",
-        "wallet_id": wallet,
-        "parameters": {"kind": "cover_opex", "days": 14, "break_even_multiple": "0.5"},
-    }
-    rule_id = owner.post("/api/treasury/rules", rule)["id"]
+def _propose(owner: Api, rule_id: str) -> None:
     deadline = time.monotonic() + _QUOTE_WITHIN_S
     while True:
         try:

@@ -231,5 +231,5 @@ ROUTES: tuple[Route, ...] = (
         media=TABLES,
         timeout_s=60,
     ),
-    Route("/api/treasury", "intelligence", body_cap_bytes=4 * _MIB, stream=True),
+    Route("/api/treasury", "intelligence", body_cap_bytes=4 * _MIB, timeout_s=60, stream=True),
 )

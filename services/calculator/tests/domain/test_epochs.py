@@ -13,7 +13,7 @@ from calculator.domain.epochs import (
     pace_of,
     reckoned_height,
 )
-from calculator.network.snapshot import shipped_epochs
+from calculator.domain.snapshot import shipped_epochs
 
 START = datetime(2025, 2, 23, 20, tzinfo=UTC)
 D1, D2 = Decimal("110568428300952.69"), Decimal("112149504190349.29")

@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from calculator.domain.epochs import Epoch, epoch_from
+from calculator.domain.snapshot import shipped_epochs
 from calculator.network.epochs import bring_up_to_date, keep, seed_epochs
 from calculator.network.models import NetworkEpoch
-from calculator.network.snapshot import shipped_epochs
 from common.auth import PLATFORM_ORGANISATION
 from simulation.upstreams import Fault
 

@@ -112,7 +112,8 @@ def _subsidy(height: Reading, now: datetime) -> Valued:
     """Return the next block's subsidy: it is what a machine that runs now works for."""
     worth = subsidy_btc(int(height.value) + 1)
     stale = not is_fresh(height, now)
-    return Valued(worth, f"height from {height.source}", height.at, stale, height.simulated)
+    source = "height by the clock" if height.source == RECKONED else f"height from {height.source}"
+    return Valued(worth, source, height.at, stale, height.simulated)
 
 
 def _no_fees(now: datetime) -> Valued:
@@ -126,6 +127,7 @@ def _others(readings: Sequence[Reading], chosen: Reading, now: datetime) -> list
         if one.kind is chosen.kind
         and one.source not in (chosen.source, MANUAL)
         and is_fresh(one, now)
+        and (chosen.simulated or not one.simulated)  # a simulated figure contradicts no true one
     ]
 
 

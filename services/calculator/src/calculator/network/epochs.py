@@ -22,9 +22,9 @@ from calculator.domain.network import (
     epoch_after,
     next_halving,
 )
+from calculator.domain.snapshot import SHIPPED, shipped_epochs
 from calculator.network.events import NetworkEpochChanged
 from calculator.network.models import NetworkEpoch
-from calculator.network.snapshot import SHIPPED, shipped_epochs
 from calculator.quotes.current import known_market
 from calculator.quotes.schemas import places
 from calculator.sources import mempool

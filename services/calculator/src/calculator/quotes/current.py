@@ -18,7 +18,7 @@ from calculator.domain.assembly import RECKONED, Unknown, assemble
 from calculator.domain.epochs import reckoned_height
 from calculator.domain.market import Market
 from calculator.domain.readings import Kind, Reading
-from calculator.network.snapshot import shipped_epochs
+from calculator.domain.snapshot import shipped_epochs
 from calculator.quotes.asking import PARTS, SOURCES, Part, ask
 from calculator.quotes.store import recall, remember
 from calculator.sources.parties import parties_of
