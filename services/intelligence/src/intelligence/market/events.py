@@ -2,19 +2,23 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from common.events import Event
+
+
+Amount = Annotated[Decimal, Field(examples=["76450.250000"])]
+"""A decimal number as text."""
 
 
 class ObservedVenue(BaseModel):
     """A venue whose price was used."""
 
     venue: str
-    price_usd: Decimal
-    volume_btc_24h: Decimal
+    price_usd: Amount
+    volume_btc_24h: Amount
     at: datetime
 
 
@@ -32,8 +36,8 @@ class MarketPriceObserved(Event):
     aggregate: ClassVar[str] = "pair"
 
     pair: str
-    median_usd: Decimal
-    vwap_usd: Decimal | None
+    median_usd: Amount
+    vwap_usd: Amount | None
     venues: list[ObservedVenue]
     dropped: list[DroppedVenue]
     agrees: bool
