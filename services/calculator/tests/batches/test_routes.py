@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from calculator.settings import Settings
 from common.app import Service
 from common.auth import Principal
 from common.ids import new_id
-from common.jobs import Step
+from common.jobs import Progress, Step
 from common.runtime import Runtime
 from common.tabular import write_xlsx
 
@@ -266,18 +266,24 @@ async def test_a_batch_is_its_owners_alone(
             assert (await other.get(path + below)).status_code == 404
 
 
+async def one_step(runtime: Runtime, accepted: Json, organisation: UUID) -> Progress:
+    """Do the job's next step as its worker would."""
+    async with runtime.tenant_session(organisation) as session:
+        job = await session.get_one(Job, UUID(accepted["job_id"]))
+        step = Step(job.id, organisation, job.arguments, job.cursor)
+        progress = await jobs.carry_on(session, runtime, step)
+        job.cursor, job.percent = progress.cursor, progress.percent
+    return progress
+
+
 async def job_steps(runtime: Runtime, accepted: Json, organisation: UUID) -> list[Json]:
-    """Do the job's steps as its worker would."""
+    """Do all of the job's steps."""
     done: list[Json] = []
     while True:
-        async with runtime.tenant_session(organisation) as session:
-            job = await session.get_one(Job, UUID(accepted["job_id"]))
-            step = Step(job.id, organisation, job.arguments, job.cursor)
-            progress = await jobs.carry_on(session, runtime, step)
-            job.cursor, job.percent = progress.cursor, progress.percent
-            done.append({"percent": progress.percent, "step": progress.step})
-            if progress.result is not None:
-                return done
+        progress = await one_step(runtime, accepted, organisation)
+        done.append({"percent": progress.percent, "step": progress.step})
+        if progress.result is not None:
+            return done
 
 
 async def test_a_job_calculates_part_by_part(
@@ -315,6 +321,30 @@ async def test_a_job_calculates_part_by_part(
     assert at_once["results"] == shown
     history = (await user.get("/api/calculator/history")).json()["items"]
     assert {item["summary"]["succeeded"] for item in history} == {4}
+
+
+async def test_all_parts_of_a_job_see_the_market_of_the_first(
+    world: Any,
+    empty: Callable[[], Awaitable[None]],
+    user: AsyncClient,
+    runtime: Runtime,
+    settings: Settings,
+    organisation: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(settings, "batch_part_rows", 1)
+    rows = [{"model": "S21", "electricity_cost": 0.05}] * 2
+    answer = await user.post(PATH, json={"rows": rows}, headers={"Prefer": "respond-async"})
+    accepted = answer.json()
+    await one_step(runtime, accepted, organisation)
+    world.clock.forward(86_400)
+    await empty()  # what is known now differs
+    world.restart()
+    await one_step(runtime, accepted, organisation)
+    path = f"/api/calculator/batch/{accepted['batch_id']}"
+    first, second = (await user.get(f"{path}/rows")).json()["items"]
+    assert first["result"] == second["result"]
+    assert (await user.get(path)).json()["inputs"]["difficulty"]["source"] != "given"
 
 
 async def test_a_job_whose_batch_was_deleted_ends(

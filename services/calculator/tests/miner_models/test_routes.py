@@ -188,3 +188,15 @@ async def test_an_unknown_model_is_404(client: AsyncClient, method: str) -> None
     body = {"power_w": 1} if method == "patch" else None
     answer = await client.request(method, f"{PATH}/{UUID(int=7)}", json=body)
     assert (answer.status_code, answer.json()["code"]) == (404, "miner_model_not_found")
+
+
+async def test_a_reference_price_is_kept_to_the_cent(client: AsyncClient) -> None:
+    own = await register(client, reference_price_usd="1999.90")
+    assert own["reference_price_usd"] == "1999.90"
+    changed = await client.patch(f"{PATH}/{own['id']}", json={"reference_price_usd": None})
+    assert changed.json()["reference_price_usd"] is None
+    for price in (-1, "1.999", "NaN"):
+        answer = await client.patch(f"{PATH}/{own['id']}", json={"reference_price_usd": price})
+        assert (answer.status_code, answer.json()["field"]) == (422, "reference_price_usd")
+    [shared, *_] = await found(client, "S19 Pro")
+    assert shared["reference_price_usd"] == "2500.00"
