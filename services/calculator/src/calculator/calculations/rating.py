@@ -99,31 +99,21 @@ def figures_of(found: Profitability) -> Figures:
 def verified(basis: Basis, row: Scenarios, found: Profitability) -> Verification:
     """Compare the income with that of the second algorithm, from the other providers' figures.
 
-    Both pay the same reward, so that they differ as the network's hashrates do. Where the
-    difficulty is the caller's own, the hashrate that it implies is used: the comparison then
-    checks the arithmetic, not the sources, and says so.
+    Both pay the same reward, so that they differ as the network's hashrates do.
     """
-    market = basis.quoted.market if basis.quoted is not None else None
-    price, difficulty = basis.inputs["btc_price_usd"], basis.inputs["difficulty"]
+    price = basis.number("btc_price_usd")
     implied = float(implied_hashrate_ehs(Decimal(str(basis.number("difficulty")))))
-    first_price = basis.number("btc_price_usd")
     primary = Algorithm(
         algorithm="difficulty",
         btc_per_day=plain(float(found.btc_per_day[0]), BTC_PLACES),
         revenue_usd_per_day=plain(float(found.revenue_usd_per_day[0]), USD_PLACES),
         network_hashrate_ehs=plain(implied, USD_PLACES),
-        btc_price_usd=first_price,
-        network_source=difficulty.source,
-        price_source=price.source,
+        btc_price_usd=price,
+        network_source=basis.inputs["difficulty"].source,
+        price_source=basis.inputs["btc_price_usd"].source,
     )
-    reason: str | None = None
-    second = market.second_network_hashrate_ehs if market is not None else None
-    if difficulty.source == "given":
-        hashrate, network_source = implied, "given"
-        reason = "The difficulty was given: the arithmetic is checked, not the source."
-    elif second is not None:
-        hashrate, network_source = float(second.value), second.source
-    else:
+    second = _second_network(basis, implied)
+    if second is None:
         return Verification(
             primary=primary,
             secondary=None,
@@ -132,12 +122,11 @@ def verified(basis: Basis, row: Scenarios, found: Profitability) -> Verification
             agrees=None,
             reason="No second source says what the network's hashrate is.",
         )
-    second_price, price_source = first_price, price.source
-    if price.source != "given" and market is not None and market.second_price_usd is not None:
-        second_price = float(market.second_price_usd.value)
-        price_source = market.second_price_usd.source
+    hashrate, network_source = second
+    second_price, price_source = _second_price(basis)
     btc = _second_btc(row, hashrate)
     difference = abs(implied / hashrate - 1) * 100
+    supposed = "The difficulty was given: the arithmetic is checked, not the source."
     return Verification(
         primary=primary,
         secondary=Algorithm(
@@ -150,10 +139,31 @@ def verified(basis: Basis, row: Scenarios, found: Profitability) -> Verification
             price_source=price_source,
         ),
         difference_percent=plain(difference, USD_PLACES),
-        price_difference_percent=plain(abs(second_price / first_price - 1) * 100, USD_PLACES),
+        price_difference_percent=plain(abs(second_price / price - 1) * 100, USD_PLACES),
         agrees=difference <= AGREEMENT_PERCENT,
-        reason=reason,
+        reason=supposed if network_source == "given" else None,
     )
+
+
+def _second_network(basis: Basis, implied_ehs: float) -> tuple[float, str] | None:
+    """Return the network's hashrate by the other pair of providers, and who says so.
+
+    Where the difficulty is the caller's own, the hashrate that it implies is used: what the
+    network really has would only show that the question is a supposition.
+    """
+    if basis.inputs["difficulty"].source == "given":
+        return implied_ehs, "given"
+    second = None if basis.quoted is None else basis.quoted.market.second_network_hashrate_ehs
+    return None if second is None else (float(second.value), second.source)
+
+
+def _second_price(basis: Basis) -> tuple[float, str]:
+    """Return the price by the other pair; the first one where it is given, or the only one."""
+    first = basis.inputs["btc_price_usd"]
+    second = None if basis.quoted is None else basis.quoted.market.second_price_usd
+    if first.source == "given" or second is None:
+        return basis.number("btc_price_usd"), first.source
+    return float(second.value), second.source
 
 
 def warnings_of(basis: Basis, verification: Verification) -> list[str]:
