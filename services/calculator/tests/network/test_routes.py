@@ -113,7 +113,7 @@ async def test_retarget_is_clamped(anyone: Any) -> None:
         ("subsidy", {"height": "1e400"}, "height"),
         ("subsidy", {"height": "840000.5"}, "height"),
         ("subsidy", {}, "height"),
-        ("subsidy", {"hight": "1"}, "hight"),
+        ("subsidy", {"tall": "1"}, "tall"),
         ("difficulty", {"bits": ""}, "bits"),
         ("difficulty", {"bits": "0x00000000"}, "bits"),
         ("difficulty", {"bits": "0x17834219"}, "bits"),

@@ -114,7 +114,8 @@ def test_what_is_sold_and_what_is_left_is_always_what_came_in(
             continue
         chosen: dict[UUID, Decimal] = {}
         missing = btc
-        for one in reversed(held) if method is CostBasis.SPECIFIC else []:
+        by_hand = held[::-1] if method is CostBasis.SPECIFIC else held[:0]
+        for one in by_hand:
             give = min(one.btc, missing)
             chosen |= {one.lot_id: give} if give else {}
             missing -= give

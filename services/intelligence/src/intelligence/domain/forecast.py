@@ -199,5 +199,5 @@ def _compare(
 
 
 def _score(rows: Sequence[tuple[float, float, bool, bool]]) -> Score:
-    mae, mape, in_80, in_95 = np.array(rows, dtype=np.float64).mean(axis=0)
-    return Score(float(mae), 100 * float(mape), float(in_80), float(in_95))
+    mae, relative, in_80, in_95 = np.array(rows, dtype=np.float64).mean(axis=0)
+    return Score(float(mae), 100 * float(relative), float(in_80), float(in_95))

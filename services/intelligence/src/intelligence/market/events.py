@@ -8,7 +8,6 @@ from pydantic import BaseModel, Field
 
 from common.events import Event
 
-
 Amount = Annotated[Decimal, Field(examples=["76450.250000"])]
 """A decimal number as text."""
 

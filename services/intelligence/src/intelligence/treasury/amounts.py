@@ -45,7 +45,7 @@ UsdIn = Annotated[
 HashrateIn = Annotated[Decimal, _Number, Field(gt=0, le=1_000_000_000, decimal_places=3)]
 MultipleIn = Annotated[Decimal, _Number, Field(gt=0, le=100, decimal_places=6)]
 PercentIn = Annotated[Decimal, _Number, Field(gt=0, le=100, decimal_places=6)]
-PastTime = Annotated[AwareDatetime, AfterValidator(_past)]
+TimePassed = Annotated[AwareDatetime, AfterValidator(_past)]
 
 Usd = Annotated[
     Decimal,

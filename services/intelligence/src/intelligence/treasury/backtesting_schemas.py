@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from intelligence.domain.rules import RuleKind
-from intelligence.treasury.amounts import Btc, BtcOrNoneIn, PastTime, PercentIn, PriceIn, Usd, UsdIn
+from intelligence.treasury.amounts import Btc, BtcOrNoneIn, TimePassed, PercentIn, PriceIn, Usd, UsdIn
 from intelligence.treasury.schemas import USD, Strict
 from intelligence.treasury.selling_schemas import Parameters
 
@@ -19,7 +19,7 @@ _DAY = timedelta(days=1)
 class PricePoint(Strict):
     """One day's close."""
 
-    at: PastTime
+    at: TimePassed
     price_usd: PriceIn
 
 

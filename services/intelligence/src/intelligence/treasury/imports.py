@@ -22,7 +22,7 @@ from common.tabular import RowError, parse_rows, read_table
 from intelligence.db import AuditEvent
 from intelligence.domain.lots import ZERO
 from intelligence.settings import Settings
-from intelligence.treasury.amounts import BtcIn, PastTime, PriceIn
+from intelligence.treasury.amounts import BtcIn, TimePassed, PriceIn
 from intelligence.treasury.holdings import lock_treasury, wallet_of
 from intelligence.treasury.models import Lot
 from intelligence.treasury.pools import braiins
@@ -41,7 +41,7 @@ class PayoutsRefused(Invalid):
 class _Line(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    received_at: PastTime
+    received_at: TimePassed
     btc: BtcIn
     price_usd: PriceIn | None = None
     reference: Reference = Field(validation_alias=AliasChoices("reference", "txid", "payout_id"))

@@ -13,7 +13,7 @@ from intelligence.treasury.amounts import (
     BtcOrNoneIn,
     Hashrate,
     HashrateIn,
-    PastTime,
+    TimePassed,
     PriceIn,
     Usd,
     UsdIn,
@@ -129,7 +129,7 @@ class NewLot(Strict):
     """Bitcoin received. Without a price the stored close of the day of receipt counts."""
 
     wallet_id: UUID
-    received_at: PastTime
+    received_at: TimePassed
     btc: BtcIn
     price_usd: PriceIn | None = None
     reference: Reference | None = Field(
@@ -231,7 +231,7 @@ class PoolImport(Strict):
     wallet_id: UUID
     pool: Literal["braiins"] = "braiins"
     token: SecretStr = Field(min_length=1, max_length=500)
-    since: PastTime | None = None
+    since: TimePassed | None = None
     dry_run: bool = False
 
 

@@ -15,7 +15,7 @@ from intelligence.treasury.amounts import (
     BtcIn,
     BtcOrNoneIn,
     MultipleIn,
-    PastTime,
+    TimePassed,
     Percent,
     PercentIn,
     PriceIn,
@@ -287,7 +287,7 @@ class NewFill(Strict):
     btc: BtcIn
     price_usd: PriceIn
     fee_usd: UsdIn = Decimal(0)
-    filled_at: PastTime
+    filled_at: TimePassed
     txid: Reference | None = None
     account_id: UUID | None = Field(default=None, description="Cash account that got the money.")
     lots: list[ChosenLot] = Field(
