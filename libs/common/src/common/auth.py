@@ -104,14 +104,17 @@ _scheme = APIKeyHeader(
 )
 
 
-def _caller(request: Request, _: Annotated[str | None, Security(_scheme)] = None) -> Principal:
+# These look at what is there and await nothing; as plain functions each would cost a thread.
+async def _caller(
+    request: Request, _: Annotated[str | None, Security(_scheme)] = None
+) -> Principal:
     principal: Principal = request.state.principal
     if principal.kind == "anonymous":
         raise Unauthenticated("Log in or send an API key.")
     return principal
 
 
-def _permitted(
+async def _permitted(
     needed: SecurityScopes, principal: Annotated[Principal, Security(_caller)]
 ) -> Principal:
     missing = [scope for scope in needed.scopes if scope not in principal.scopes]
@@ -122,7 +125,7 @@ def _permitted(
     return principal
 
 
-def _anyone(request: Request) -> Principal:
+async def _anyone(request: Request) -> Principal:
     principal: Principal = request.state.principal
     return principal
 

@@ -70,7 +70,7 @@ class Runtime:
         await self.redis.aclose()
 
 
-def _runtime(request: Request) -> Runtime:
+async def _runtime(request: Request) -> Runtime:  # a plain function would cost a thread
     return cast("Runtime", request.state.runtime)
 
 

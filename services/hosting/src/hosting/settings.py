@@ -50,7 +50,7 @@ class Settings(ServiceSettings):
         return key
 
 
-def _settings(runtime: RuntimeDep) -> Settings:
+async def _settings(runtime: RuntimeDep) -> Settings:
     return cast("Settings", runtime.settings)
 
 

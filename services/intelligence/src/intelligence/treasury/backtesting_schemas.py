@@ -8,7 +8,15 @@ from uuid import UUID
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from intelligence.domain.rules import RuleKind
-from intelligence.treasury.amounts import Btc, BtcOrNoneIn, TimePassed, PercentIn, PriceIn, Usd, UsdIn
+from intelligence.treasury.amounts import (
+    Btc,
+    BtcOrNoneIn,
+    PercentIn,
+    PriceIn,
+    TimePassed,
+    Usd,
+    UsdIn,
+)
 from intelligence.treasury.schemas import USD, Strict
 from intelligence.treasury.selling_schemas import Parameters
 

@@ -22,7 +22,7 @@ from common.tabular import RowError, parse_rows, read_table
 from intelligence.db import AuditEvent
 from intelligence.domain.lots import ZERO
 from intelligence.settings import Settings
-from intelligence.treasury.amounts import BtcIn, TimePassed, PriceIn
+from intelligence.treasury.amounts import BtcIn, PriceIn, TimePassed
 from intelligence.treasury.holdings import lock_treasury, wallet_of
 from intelligence.treasury.models import Lot
 from intelligence.treasury.pools import braiins

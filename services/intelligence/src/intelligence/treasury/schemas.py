@@ -13,8 +13,8 @@ from intelligence.treasury.amounts import (
     BtcOrNoneIn,
     Hashrate,
     HashrateIn,
-    TimePassed,
     PriceIn,
+    TimePassed,
     Usd,
     UsdIn,
 )

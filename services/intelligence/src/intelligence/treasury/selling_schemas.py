@@ -15,10 +15,10 @@ from intelligence.treasury.amounts import (
     BtcIn,
     BtcOrNoneIn,
     MultipleIn,
-    TimePassed,
     Percent,
     PercentIn,
     PriceIn,
+    TimePassed,
     Usd,
     UsdIn,
 )
