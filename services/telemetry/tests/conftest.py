@@ -120,7 +120,7 @@ def register(deliver: Callable[..., Awaitable[UUID]]) -> Register:
 def eventually() -> Callable[..., Awaitable[Any]]:
     """Wait until a check gives something true, and return it."""
 
-    async def wait(check: Callable[[], Awaitable[Any]], *, within_s: float = 20) -> Any:
+    async def wait(check: Callable[[], Awaitable[Any]], *, within_s: float = 60) -> Any:
         ends = time.monotonic() + within_s
         while True:
             found = await check()
