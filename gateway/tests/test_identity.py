@@ -187,7 +187,13 @@ async def test_an_admin_enters_a_tenant_visibly(world: Any, operator: Any, admin
     # The platform itself has no sites and machines: nobody makes some there by mistake.
     outside = (await world.client.get("/api/hosting/echo", headers=admin)).json()["scopes"]
     written = {scope for scope in outside if scope.endswith((":write", ":command", ":approve"))}
-    assert written == {"organisations:write", "api-keys:write", "miner-models:write"}
+    assert written == {
+        "organisations:write",
+        "api-keys:write",
+        "miner-models:write",
+        "quotes:write",
+        "market:write",
+    }
     assert set(seen["scopes"]) == SCOPES_OF["Owner"]
     body = {"name": "k", "scopes": ["sites:write"]}
     assert (await _post(world, "/api/api-keys", body, admin))[0] == 403

@@ -11,6 +11,7 @@ import pytest
 from gateway.front.breaker import Breaker
 from gateway.front.protocol import FrontProtocol
 from gateway.problems import Shed
+from gateway.roles import SCOPES_OF
 
 RAW = "/api/intelligence/x"
 
@@ -39,7 +40,7 @@ async def test_a_service_sees_the_caller_and_nothing_else(world: Any, operator: 
     assert (seen["kind"], seen["role"]) == ("user", "Client")
     assert seen["organisation_id"] == str(operator.id)
     assert seen["client_id"] == str(operator.client_id)
-    assert seen["scopes"] == ["miners:read", "telemetry:read"]
+    assert set(seen["scopes"]) == SCOPES_OF["Client"]
     assert set(seen["headers"]) == {
         "host", "accept", "accept-encoding", "idempotency-key", "if-none-match", "internal-token",
     }  # fmt: skip

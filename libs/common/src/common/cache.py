@@ -90,6 +90,13 @@ class Cache:
         except (RedisError, OSError):
             self._away_until = time.monotonic() + _PAUSE_S
 
+    async def settle(self) -> None:
+        """End the loads that are under way; the process is about to let its connections go."""
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
     def _mark(self, organisation_id: UUID) -> str:
         return f"cache-mark:{self._name}:{organisation_id}"
 

@@ -87,6 +87,16 @@ def forget(runtime: Runtime) -> None:
     _seen_by(runtime).at = None
 
 
+async def settle(runtime: Runtime) -> None:
+    """End the look that is under way: whoever waited for it is gone."""
+    seen = _seen_by(runtime)
+    if seen.look is not None:
+        seen.look.cancel()
+        await asyncio.gather(seen.look, return_exceptions=True)
+    for cache in seen.caches.values():
+        await cache.settle()
+
+
 def restart(runtime: Runtime) -> None:
     """Forget all that this process knows; the table and the cache stay."""
     _seen.pop(runtime, None)

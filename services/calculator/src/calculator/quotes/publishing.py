@@ -13,7 +13,7 @@ from calculator.domain.assembly import Unknown
 from calculator.domain.market import Market, Valued
 from calculator.domain.network import hashprice_btc_per_ths_day, implied_hashrate_ehs
 from calculator.quotes.asking import PARTS
-from calculator.quotes.current import ask_when_older, forget, known_market
+from calculator.quotes.current import ask_when_older, forget, known_market, settle
 from calculator.quotes.events import QuotePublished
 from calculator.quotes.models import Quote
 from calculator.quotes.schemas import places
@@ -33,9 +33,12 @@ _ONE_AT_A_TIME = text("SELECT pg_try_advisory_xact_lock(7201318)")
 
 async def publish_quotes(runtime: Runtime) -> None:
     """Keep the market fresh and publish it, for as long as the process runs."""
-    while True:
-        await publish_if_due(runtime)
-        await asyncio.sleep(_LOOK_S)
+    try:
+        while True:
+            await publish_if_due(runtime)
+            await asyncio.sleep(_LOOK_S)
+    finally:
+        await settle(runtime)
 
 
 async def publish_if_due(runtime: Runtime) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.clock import now
-from common.errors import Unavailable
+from common.errors import Invalid, Unavailable
 from intelligence.domain.aggregate import (
     Consensus,
     Dropped,
@@ -40,6 +40,10 @@ _RETRY_AFTER_S = 30
 
 class NoFreshPrice(Unavailable):
     title: ClassVar[str] = "No venue has a fresh price at the moment"
+
+
+class StaleQuotes(Invalid):
+    title: ClassVar[str] = "All quotes are stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +202,7 @@ def combined(body: QuotesToAggregate) -> AggregatedQuotes:
     """Return one price out of the caller's.
 
     Raises:
-        NoFreshPrice: all of them are stale.
+        StaleQuotes: all of them are.
     """
     quotes = [
         Quote(quote.venue, quote.price, quote.volume, quote.at, _STALE_AFTER)
@@ -206,9 +210,8 @@ def combined(body: QuotesToAggregate) -> AggregatedQuotes:
     ]
     found = aggregate(quotes, now())
     if found is None:
-        raise NoFreshPrice(
-            "Every quote is older than three minutes; send newer ones.",
-            retry_after_s=_RETRY_AFTER_S,
+        raise StaleQuotes(
+            "Every quote is older than three minutes; send newer ones.", field="quotes"
         )
     return AggregatedQuotes(
         median_usd=found.median,

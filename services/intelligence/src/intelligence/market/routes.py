@@ -11,7 +11,7 @@ from intelligence.auth import MarketReader, MarketWriter
 from intelligence.domain.candles import INDEX, Interval
 from intelligence.market import charts, imports, prices
 from intelligence.market.imports import ImportOptions, ImportRefused, ReservedVenue
-from intelligence.market.prices import NoFreshPrice
+from intelligence.market.prices import NoFreshPrice, StaleQuotes
 from intelligence.market.schemas import (
     AggregatedQuotes,
     CandleImport,
@@ -78,7 +78,7 @@ async def list_candles(
     return await charts.chart(session, interval=interval, limit=limit, venue=venue)
 
 
-@router.post("/quotes/aggregate", responses=problems(NoFreshPrice))
+@router.post("/quotes/aggregate", responses=problems(StaleQuotes))
 async def aggregate_quotes(body: QuotesToAggregate, _: MarketReader) -> AggregatedQuotes:
     """Make one price of several venues' as the market's own is made; nothing is stored."""
     return prices.combined(body)
