@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from common.app import Service
+from common.auth import PLATFORM_ORGANISATION
 from common.clock import now
 from common.runtime import Runtime
 from intelligence.domain.candles import Bar, Interval, opening
@@ -20,6 +21,27 @@ MakeFleet: TypeAlias = Callable[..., Fleet]
 BestLoss: TypeAlias = Callable[[Fleet, float], float | None]
 Walk: TypeAlias = Callable[..., Bars]
 StoreCandles: TypeAlias = Callable[..., Awaitable[list[Bar]]]
+
+
+_SHARED = ("candle", "ticker", "market_analytics", "calculator_quote", "network_epoch")
+
+
+@pytest.fixture(autouse=True)
+async def _empty_market(request: pytest.FixtureRequest) -> AsyncGenerator[None]:
+    """The market belongs to everybody: no tenant's wall keeps two tests of it apart."""
+    if "app" not in request.fixturenames:
+        yield
+        return
+    runtime: Runtime = request.getfixturevalue("runtime")
+    yield
+    async with runtime.worker_session() as session:
+        for table in _SHARED:
+            await session.execute(text(f"DELETE FROM intelligence.{table}"))
+        for table in ("forecast", "outbox"):
+            await session.execute(
+                text(f"DELETE FROM intelligence.{table} WHERE organisation_id = :platform"),
+                {"platform": PLATFORM_ORGANISATION},
+            )
 
 
 @pytest.fixture(scope="session")
@@ -84,8 +106,8 @@ def walk() -> Walk:
 
 
 @pytest.fixture
-async def store_candles(runtime: Runtime) -> AsyncGenerator[StoreCandles]:
-    """Store candles of one venue, the last one just closed. The market is empty afterwards."""
+async def store_candles(runtime: Runtime) -> StoreCandles:
+    """Store candles of one venue, the last one just closed."""
 
     async def store(
         bars: Bars, interval: Interval = Interval.HOUR, *, simulated: bool = False, ago: int = 0
@@ -103,7 +125,4 @@ async def store_candles(runtime: Runtime) -> AsyncGenerator[StoreCandles]:
             await candles.store(session, venue="binance", interval=interval, cleaned=stored)
         return stored
 
-    yield store
-    async with runtime.worker_session() as session:
-        for table in ("candle", "market_analytics", "network_epoch"):
-            await session.execute(text(f"DELETE FROM intelligence.{table}"))
+    return store

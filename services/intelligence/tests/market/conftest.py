@@ -6,12 +6,10 @@ from typing import TypeAlias
 
 import httpx
 import pytest
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.auth import PLATFORM_ORGANISATION
 from common.clock import now
-from common.runtime import Runtime
 from intelligence.domain.candles import Bar, Interval, opening
 from intelligence.market.models import Ticker
 from simulation.upstreams import Upstreams, serve
@@ -20,24 +18,6 @@ ClientFor: TypeAlias = Callable[..., httpx.AsyncClient]
 Sessions: TypeAlias = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 MakeBars: TypeAlias = Callable[..., list[Bar]]
 MakeTicker: TypeAlias = Callable[..., Ticker]
-TABLES = "candle, ticker, market_analytics, calculator_quote, network_epoch"
-
-
-@pytest.fixture(autouse=True)
-async def _empty_market(request: pytest.FixtureRequest) -> AsyncGenerator[None]:
-    """The market belongs to everybody: no tenant's wall keeps two tests of it apart."""
-    if "app" not in request.fixturenames:
-        yield
-        return
-    runtime: Runtime = request.getfixturevalue("runtime")
-    yield
-    async with runtime.worker_session() as session:
-        for table in TABLES.split(", "):
-            await session.execute(text(f"DELETE FROM intelligence.{table}"))
-        await session.execute(
-            text("DELETE FROM intelligence.outbox WHERE organisation_id = :platform"),
-            {"platform": PLATFORM_ORGANISATION},
-        )
 
 
 @pytest.fixture
