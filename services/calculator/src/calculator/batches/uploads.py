@@ -6,8 +6,6 @@ from json import JSONDecodeError
 from typing import Any, ClassVar, cast
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
 
 from calculator.batches.columns import (
     ALIASES,
@@ -22,18 +20,7 @@ from calculator.batches.columns import (
 from common import strict_json
 from common.errors import BadRequest, TooLarge, UnsupportedMedia
 from common.tabular import Row, read_table
-
-MAX_BYTES = 8 * 1024 * 1024
-_FORM_OVERHEAD_BYTES = 64 * 1024
-_TABLES = frozenset(
-    {
-        "text/csv",
-        "text/plain",
-        "application/csv",
-        "application/vnd.ms-excel",  # what a browser on Windows calls CSV
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    }
-)
+from common.uploads import MAX_FILE_BYTES, media_type, read_body, read_file
 
 
 class UploadTooLarge(TooLarge):
@@ -66,19 +53,15 @@ async def uploaded(request: Request) -> Upload:
         BatchTooLarge: it has more than 10,000 rows.
         Unreadable: the file is no table.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     defaults: dict[str, Any] = dict(request.query_params)
-    if kind == "application/json":
-        body = await _body(request, MAX_BYTES)
+    too_large = UploadTooLarge(f"At most {MAX_FILE_BYTES:,} bytes fit one batch; split it.")
+    if media_type(request) == "application/json":
+        body = await read_body(request, too_large)
         return await asyncio.to_thread(_from_json, body, defaults)
-    if kind == "multipart/form-data":
-        content, fields = await _form(request)
-        defaults |= fields
-    elif kind in _TABLES:
-        content = await _body(request, MAX_BYTES)
-    else:
-        raise UnknownUpload(f"The content type {kind or 'none'} is not known here.")
-    return await asyncio.to_thread(_from_file, content, defaults)
+    content, fields = await read_file(request, too_large, unknown=UnknownUpload, max_fields=20)
+    if content is None:
+        raise BatchUnclear("The form has no part named file.", field="file")
+    return await asyncio.to_thread(_from_file, content, defaults | fields)
 
 
 def _from_json(body: bytes, defaults: dict[str, Any]) -> Upload:
@@ -135,38 +118,3 @@ def _from_file(content: bytes, defaults: dict[str, Any]) -> Upload:
     return Upload(
         with_defaults(raw, defaults), [row.number for row in rows], sorted(headings - known)
     )
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise UploadTooLarge(f"At most {MAX_BYTES:,} bytes fit one batch; split it.")
-        parts.append(part)
-    return b"".join(parts)
-
-
-async def _form(request: Request) -> tuple[bytes, dict[str, str]]:
-    # Read whole first: the form parser would spool a file of any size to disk.
-    body = await _body(request, MAX_BYTES + _FORM_OVERHEAD_BYTES)
-
-    async def once() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    try:
-        form = await Request(request.scope, once).form(max_files=1, max_fields=20)
-    except MultiPartException as error:
-        raise BadRequest(f"The form cannot be read: {error.message}.") from error
-    content: bytes | None = None
-    fields: dict[str, str] = {}
-    for name, value in form.multi_items():
-        if not isinstance(value, UploadFile):
-            fields[name] = value
-        elif name == "file":
-            content = await value.read()
-    await form.close()
-    if content is None:
-        raise BatchUnclear("The form has no part named file.", field="file")
-    return content, fields

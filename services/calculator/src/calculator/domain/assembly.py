@@ -171,7 +171,7 @@ def _age_warnings(figures: Iterable[Reading], now: datetime) -> list[str]:
 
 def _age(span: timedelta) -> str:
     minutes = max(0, int(span.total_seconds()) // 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"  # noqa: PLR2004
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"  # noqa: PLR2004  (two hours)
 
 
 def _short(value: Decimal) -> str:

@@ -82,7 +82,7 @@ def bits_of_text(text: str) -> int:
     """
     digits = text.removeprefix("0x").removeprefix("0X")
     is_hexadecimal = digits != text or len(text) == 8  # noqa: PLR2004  (four bytes)
-    if not (digits.isascii() and digits.isalnum() and len(digits) <= 10):  # noqa: PLR2004
+    if not (digits.isascii() and digits.isalnum() and len(digits) <= 10):  # noqa: PLR2004  (2^32)
         raise BadBits("Write the compact form as 0x17034219, 17034219 or 386089497.")
     try:
         bits = int(digits, 16 if is_hexadecimal else 10)

@@ -9,12 +9,13 @@ from fastapi.responses import JSONResponse
 from common.db import Session
 from common.errors import BadRequest, Forbidden, problems
 from common.tabular import TooManyRows, Unreadable
+from common.uploads import BadUpload, FileTooLarge, UnknownUpload
 from hosting.auth import MinersWriter
 from hosting.imports import jobs, sheets
 from hosting.imports.jobs import ImportNotFound
 from hosting.imports.schemas import ImportAccepted, ImportReport
 from hosting.imports.sheets import ImportOptions, ImportRefused
-from hosting.imports.uploads import BadUpload, FileTooLarge, UnknownUpload, uploaded
+from hosting.imports.uploads import uploaded
 from hosting.settings import SettingsDep
 from hosting.sites.registry import SiteNotFound
 

@@ -1,40 +1,13 @@
-"""Taking a file out of a request: as the body itself, or as the part `file` of a form."""
+"""An import as it was sent: its file, and its options from the query or the form."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from fastapi import Request
 from pydantic import ValidationError
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
 
-from common.errors import BadRequest, Invalid, TooLarge, UnsupportedMedia
+from common import uploads
+from common.uploads import BadUpload
 from hosting.imports.sheets import ImportOptions
-
-MAX_FILE_BYTES = 8 * 1024 * 1024
-_FORM_OVERHEAD_BYTES = 64 * 1024
-_TABLES = frozenset(
-    {
-        "text/csv",
-        "text/plain",
-        "application/csv",
-        "application/vnd.ms-excel",  # what a browser on Windows calls CSV
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    }
-)
-
-
-class FileTooLarge(TooLarge):
-    title: ClassVar[str] = "The file is too large"
-
-
-class BadUpload(Invalid):
-    title: ClassVar[str] = "The upload is not valid"
-
-
-class UnknownUpload(UnsupportedMedia):
-    title: ClassVar[str] = (
-        "Send the file as its own body (CSV, xlsx) or in a form as the part `file`"
-    )
 
 
 async def uploaded(request: Request) -> tuple[bytes, ImportOptions]:
@@ -46,16 +19,8 @@ async def uploaded(request: Request) -> tuple[bytes, ImportOptions]:
         UnknownUpload: the content type is neither a table's nor a form's.
         BadRequest: the form cannot be read.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    given: dict[str, Any] = dict(request.query_params)
-    if kind == "multipart/form-data":
-        content, fields = await _form(request)
-        given |= fields
-    elif kind in _TABLES:
-        content = await _body(request, MAX_FILE_BYTES)
-    else:
-        raise UnknownUpload(f"The content type {kind or 'none'} is not known here.")
-    return content, _options(given)
+    content, fields = await uploads.uploaded(request)
+    return content, _options(dict(request.query_params) | fields)
 
 
 def _options(given: dict[str, Any]) -> ImportOptions:
@@ -65,38 +30,3 @@ def _options(given: dict[str, Any]) -> ImportOptions:
         first = error.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0])
         raise BadUpload(f"{name}: {first['msg']}.", field=name) from error
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise FileTooLarge(f"At most {MAX_FILE_BYTES} bytes fit one import; split the file.")
-        parts.append(part)
-    return b"".join(parts)
-
-
-async def _form(request: Request) -> tuple[bytes, dict[str, str]]:
-    # Read whole first: the form parser would spool a file of any size to disk.
-    body = await _body(request, MAX_FILE_BYTES + _FORM_OVERHEAD_BYTES)
-
-    async def once() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    try:
-        form = await Request(request.scope, once).form(max_files=1, max_fields=10)
-    except MultiPartException as error:
-        raise BadRequest(f"The form cannot be read: {error.message}.") from error
-    content: bytes | None = None
-    fields: dict[str, str] = {}
-    for name, value in form.multi_items():
-        if not isinstance(value, UploadFile):
-            fields[name] = value
-        elif name == "file":
-            content = await value.read()
-    await form.close()
-    if content is None:
-        raise BadUpload("The form has no part named file.", field="file")
-    return content, fields

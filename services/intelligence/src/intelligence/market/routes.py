@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from common.db import Session
 from common.errors import BadRequest, Forbidden, problems
 from common.tabular import TooManyRows, Unreadable
+from common.uploads import BadUpload, FileTooLarge, UnknownUpload, uploaded
 from intelligence.auth import MarketReader, MarketWriter
 from intelligence.domain.candles import INDEX, Interval
 from intelligence.market import charts, imports, prices
@@ -21,7 +22,6 @@ from intelligence.market.schemas import (
     MarketVolume,
     QuotesToAggregate,
 )
-from intelligence.market.uploads import BadUpload, FileTooLarge, UnknownUpload, uploaded
 
 router = APIRouter(prefix="/api/analytics", tags=["analytics"])
 _FILE = {
@@ -116,7 +116,8 @@ async def import_candles(
     times are ISO 8601 (UTC unless they say otherwise) or seconds or milliseconds since 1970.
     The file becomes one more venue of the index; importing again replaces its own bars.
     """
-    report = await imports.import_candles(session, principal, await uploaded(request), options)
+    content, _ = await uploaded(request)
+    report = await imports.import_candles(session, principal, content, options)
     if options.dry_run:
         response.status_code = 200
     return report

@@ -11,9 +11,9 @@ from common.idempotency import IdempotencyKey, KeyReused, StillRunning, once
 from common.pages import Page, PageQuery
 from common.runtime import RuntimeDep
 from common.tabular import TooManyRows, Unreadable
+from common.uploads import BadUpload, FileTooLarge, UnknownUpload, uploaded
 from intelligence.auth import TreasuryApprover, TreasuryReader, TreasuryWriter
 from intelligence.db import IdempotencyKey as IdempotencyRow
-from intelligence.market.uploads import BadUpload, FileTooLarge, UnknownUpload, uploaded
 from intelligence.treasury import holdings, imports, receipts
 from intelligence.treasury.holdings import (
     CostBasisInUse,
@@ -183,7 +183,7 @@ async def import_lots(
     where wanted `price_usd, note`. A payout that is a lot already is left out and listed, so that
     the same file may be sent again.
     """
-    content = await uploaded(request)
+    content, _ = await uploaded(request)
     if dry_run:
         response.status_code = 200
     return await imports.import_file(
