@@ -10,17 +10,20 @@ from tests.running import Record, System, eventually
 
 from common.events import TOPICS
 from launcher.installation import SERVICES
-from simulation.client import ControlClient
 
 STRANGER = "/test"
 """The source of events that a test produces, past every outbox."""
 
 
 class Witness:
-    """Looks at the machines many times a second, past all services: what was done to which."""
+    """Looks at a site's machines many times a second, past all services: what was done to which.
 
-    def __init__(self, control: ControlClient) -> None:
-        self._control = control
+    Machines at other sites have plans of their own, which may end while one looks.
+    """
+
+    def __init__(self, system: System) -> None:
+        self._control = system.control
+        self._watched = {one["cgminer_ip"] for one in system.miners(site_id=system.site_id)}
         self._changes: defaultdict[str, set[float]] = defaultdict(set)
         self._before: dict[str, float] = {}
         self._stop = Flag()
@@ -46,7 +49,8 @@ class Witness:
 
     def _look(self) -> None:
         for row in self._control.miners():
-            if row["changed_at"] != self._before[row["address"]]:
+            is_watched = row["address"] in self._watched
+            if is_watched and row["changed_at"] != self._before[row["address"]]:
                 self._changes[row["address"]].add(row["changed_at"])
 
 

@@ -41,7 +41,7 @@ def carry_through(
     """Take a plan from its trigger to the last machine back, breaking something on either way."""
     addresses = {one["cgminer_ip"] for one in system.miners()}
     before_w = system.watts(addresses)
-    with Witness(system.control) as witness:
+    with Witness(system) as witness:
         plan_id = system.order(target_mw)["id"]
         while_stopping(system)
         plan = system.all_confirmed(plan_id)

@@ -129,7 +129,7 @@ def test_one_machine_is_shut_down_started_and_rebooted(system: System, firmware:
     path, address = f"/api/hosting/miners/{miner['id']}", miner["cgminer_ip"]
     host = system.api("host")
     steps = (("shutdown", "curtailed"), ("start", "active"), ("reboot", "active"))
-    with Witness(system.control) as witness:
+    with Witness(system) as witness:
         for number, (action, status) in enumerate(steps, start=1):
             command_id = host.post(f"{path}/{action}")["command_id"]
             assert _ends(system, command_id) == "verified", action
@@ -146,7 +146,7 @@ def test_a_machine_that_cannot_be_stopped_says_so(system: System) -> None:
     """Stock Antminers take no orders on their port: the command ends, the machine hashes on."""
     [miner] = _pick(system, "antminer")
     path = f"/api/hosting/miners/{miner['id']}/shutdown"
-    with Witness(system.control) as witness:
+    with Witness(system) as witness:
         command_id = system.api("host").post(path)["command_id"]
         assert _ends(system, command_id) == "unsupported"
         _becomes(system, miner["id"], "active")
@@ -158,7 +158,7 @@ def test_a_batch_answers_for_every_machine_named(system: System) -> None:
     ids = [one["id"] for one in chosen]
     stranger = str(new_id())
     key = {"Idempotency-Key": str(new_id())}
-    with Witness(system.control) as witness, system.client(system.token("host")) as client:
+    with Witness(system) as witness, system.client(system.token("host")) as client:
         order = {"action": "shutdown", "miner_ids": [*ids, stranger]}
         first = client.post("/api/hosting/host/devices/batch", json=order, headers=key)
         again = client.post("/api/hosting/host/devices/batch", json=order, headers=key)

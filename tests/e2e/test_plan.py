@@ -19,7 +19,7 @@ def test_a_reduction_is_ordered_proven_and_taken_back(system: System) -> None:
     target_mw = 0.05
     host = system.api("host")
     addresses = {one["cgminer_ip"] for one in system.miners(site_id=system.site_id)}
-    with Witness(system.control) as witness:
+    with Witness(system) as witness:
         preview = host.post("/api/hosting/curtailment/preview", system.wish(target_mw))
         assert preview["feasible"]
         assert preview["expected_reduction_mw"] >= target_mw

@@ -70,7 +70,7 @@ def test_repeated_events_change_nothing(whole: System) -> None:
     topics = ("hosting.curtailment.v1", "hosting.command.v1", "telemetry.command.v1")
     said = whole.records(*topics)
     before, plan = _effects(whole), whole.plan(plan_id)
-    with Witness(whole.control) as witness:
+    with Witness(whole) as witness:
         _produce(whole, [*said, *reversed(said), *said])
         # A new plan of the same kind passes behind all of the repeats.
         after = whole.order(0.01)["id"]

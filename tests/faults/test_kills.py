@@ -83,7 +83,7 @@ def test_a_reboot_is_not_repeated_over_a_kill(whole: System) -> None:
     """Unlike sleep and wake a reboot has an effect each time that it is sent."""
     chosen = [one for one in whole.miners() if one["firmware"] != "antminer"][:12]
     order = {"action": "reboot", "miner_ids": [one["id"] for one in chosen]}
-    with Witness(whole.control) as witness:
+    with Witness(whole) as witness:
         whole.patiently("POST", "/api/hosting/host/devices/batch", json=order)
         killed("telemetry")(whole)
 

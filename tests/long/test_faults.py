@@ -66,7 +66,7 @@ def test_orders_given_while_kafka_is_away_are_carried_out_afterwards(whole: Syst
             time.sleep(_OUTAGE_S / 6)
         assert {whole.plan(one)["status"] for one in plans} == {"executing"}
     whole.stack.wait_ready("kafka")
-    with Witness(whole.control) as witness:
+    with Witness(whole) as witness:
         stopped = [whole.addresses_of(whole.all_confirmed(one)) for one in plans]
         assert sum(map(len, stopped)) == len(set[str]().union(*stopped))
         for one in plans:
