@@ -19,6 +19,8 @@ _CLIENT = frozenset(
         "calculations:read",
         "market:read",
         "forecasts:read",
+        "costs:read",
+        "wind:read",
     }
 )
 _HOST = _CLIENT | frozenset(
@@ -37,6 +39,7 @@ _HOST = _CLIENT | frozenset(
         "insights:read",
         "treasury:read",
         "jobs:read",
+        "tariffs:read",
     }
 )
 _OWNER = _HOST | {
@@ -47,6 +50,9 @@ _OWNER = _HOST | {
     "telemetry:history",
     "treasury:write",
     "treasury:approve",
+    "tariffs:write",
+    "costs:write",
+    "wind:write",
 }
 _ADMIN = _CLIENT | frozenset(
     {
@@ -64,6 +70,8 @@ _ADMIN = _CLIENT | frozenset(
         "insights:read",
         "treasury:read",
         "jobs:read",
+        "tariffs:read",
+        "wind:write",
     }
 )
 SCOPES_OF: dict[str, frozenset[str]] = {

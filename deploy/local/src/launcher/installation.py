@@ -25,6 +25,7 @@ SERVICES: Mapping[str, tuple[int, int]] = {
     "hosting": (8102, 9102),
     "telemetry": (8103, 9103),
     "intelligence": (8104, 9104),
+    "energy": (8105, 9105),
 }
 """Every service with its port and its operations port."""
 CALLS: Mapping[str, tuple[str, ...]] = {"hosting": ("telemetry", "intelligence")}

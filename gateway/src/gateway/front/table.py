@@ -232,4 +232,14 @@ ROUTES: tuple[Route, ...] = (
         timeout_s=60,
     ),
     Route("/api/treasury", "intelligence", body_cap_bytes=4 * _MIB, timeout_s=60, stream=True),
+    Route(
+        "/api/electricity/reconciliations",
+        "energy",
+        body_cap_bytes=16 * _MIB,
+        media=TABLES,
+        timeout_s=60,
+        stream=True,
+    ),
+    Route("/api/electricity", "energy", body_cap_bytes=16 * _MIB, timeout_s=60, stream=True),
+    Route("/api/wind", "energy", body_cap_bytes=1 * _MIB, timeout_s=60, stream=True),
 )

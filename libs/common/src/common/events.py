@@ -33,6 +33,9 @@ TOPICS: dict[str, Topic] = {
     "telemetry.alert.v1": Topic(),
     "telemetry.command.v1": Topic(),
     "telemetry.half-hour.v1": Topic(),
+    "energy.tariff.v1": Topic(compacted=True),
+    "energy.signal.v1": Topic(),
+    "energy.cost.v1": Topic(),
 }
 """Every topic of the installation, read by launcher, Compose and Kubernetes."""
 

@@ -49,6 +49,7 @@ ALL_SCOPES = frozenset(
         "miner-models:write", "recommendations:run", "jobs:read", "telemetry:history",
         "calculations:run", "calculations:read", "quotes:write", "market:read", "market:write",
         "forecasts:read", "insights:read", "treasury:read", "treasury:write", "treasury:approve",
+        "tariffs:read", "tariffs:write", "costs:read", "costs:write", "wind:read", "wind:write",
     }
 )  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""Energy: tariffs, what electricity cost, and what curtailed wind would have mined."""

@@ -1,0 +1,28 @@
+"""Energy: tariffs, what electricity cost, and what curtailed wind would have mined."""
+
+from fastapi import FastAPI
+
+from common.app import Service, service_app
+from common.jobs import jobs_router
+from energy.db import Base, Job
+from energy.facts import reactions as facts
+from energy.settings import Settings
+
+SERVICE = Service(
+    name="energy",
+    package_file=__file__,
+    title="Hashyard energy",
+    settings=Settings,
+    metadata=Base.metadata,
+    routers=[
+        jobs_router("electricity", Job),
+    ],
+    events=[],
+    reactions=[facts.reactions],
+    background=[],
+)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the application."""
+    return service_app(SERVICE, settings)
