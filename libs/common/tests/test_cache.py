@@ -50,6 +50,25 @@ async def test_two_processes_share_a_flight(runtime: Runtime) -> None:
     assert source.calls == 1
 
 
+async def test_a_flight_that_ended_before_the_lock_was_free_is_shared_too(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second process has looked before the first one stored, and locks after it unlocked."""
+    source, organisation, name = Source(), new_id(), str(new_id())
+    first, second = (Cache(runtime.redis, name, fresh_s=60) for _ in range(2))
+    take = runtime.redis.set
+
+    async def takes_later(*arguments: Any, **options: Any) -> Any:
+        if options.get("nx"):
+            monkeypatch.setattr(runtime.redis, "set", take)
+            await first.get(organisation, "k", source.load)
+        return await take(*arguments, **options)
+
+    monkeypatch.setattr(runtime.redis, "set", takes_later)
+    assert await second.get(organisation, "k", source.load) == {"call": 1}
+    assert source.calls == 1
+
+
 async def test_stale_is_served_while_it_is_renewed(cache: Cache) -> None:
     source, organisation = Source(), new_id()
     await cache.get(organisation, "k", source.load)

@@ -130,6 +130,8 @@ class Cache:
             with suppress(RedisError, OSError, TimeoutError):
                 return await self._await_other(place, mark, lock)
         try:
+            if mine and (landed := await self._fresh(place, mark)) is not None:
+                return landed["value"]  # another process's flight ended between look and lock
             value = await load()
             with suppress(RedisError, OSError):
                 entry = {"value": value, "until": time.time() + self._fresh_s, "mark": mark}
@@ -152,12 +154,21 @@ class Cache:
         """Wait for the value that another process is loading."""
         async with asyncio.timeout(_LOCK_S):
             while True:
-                entry = _entry(await self._redis.get(place), mark)
-                if entry is not None and time.time() < entry["until"]:
+                under_way = await self._redis.exists(lock)  # asked first: it stores, then unlocks
+                entry = await self._fresh(place, mark)
+                if entry is not None:
                     return entry["value"]
-                if not await self._redis.exists(lock):
+                if not under_way:
                     raise TimeoutError
                 await asyncio.sleep(_WAIT_S)
+
+    async def _fresh(self, place: str, mark: str) -> dict[str, Any] | None:
+        """Return the stored entry, if there is one that needs no renewal."""
+        try:
+            entry = _entry(await self._redis.get(place), mark)
+        except (RedisError, OSError):
+            return None
+        return entry if entry is not None and time.time() < entry["until"] else None
 
 
 def _entry(raw: bytes | None, mark: str) -> dict[str, Any] | None:
