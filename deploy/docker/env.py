@@ -9,7 +9,7 @@ import secrets
 import sys
 from pathlib import Path
 
-SERVICES = ("gateway", "calculator", "hosting", "telemetry", "intelligence")
+SERVICES = ("gateway", "calculator", "hosting", "telemetry", "intelligence", "energy")
 ROLES = ("owner", "app", "worker")
 
 

@@ -17,7 +17,7 @@ from tests.running import FLEET, System, Systems, eventually
 pytestmark = [pytest.mark.e2e, pytest.mark.kafka, pytest.mark.long]
 _ROUNDS = 20
 _OUTAGE_S = 60.0
-_SERVICES = ("gateway", "calculator", "hosting", "telemetry", "intelligence")
+_SERVICES = ("gateway", "calculator", "hosting", "telemetry", "intelligence", "energy")
 _SLOT_S = 20
 
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from common.app import Service, service_app
 from launcher.installation import Installation
 
-MEMBERS = ("gateway", "calculator", "hosting", "telemetry", "intelligence")
+MEMBERS = ("gateway", "calculator", "hosting", "telemetry", "intelligence", "energy")
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 from common.app import Service
 from common.testing import Infrastructure
 
-MEMBERS = ("gateway", "calculator", "hosting", "telemetry", "intelligence")
+MEMBERS = ("gateway", "calculator", "hosting", "telemetry", "intelligence", "energy")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ async def test_every_tenant_table_is_walled_off(catalogue: str) -> None:
         SELECT n.nspname, c.relname FROM pg_class c
         JOIN pg_namespace n ON n.oid = c.relnamespace
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'organisation_id'
-        WHERE n.nspname IN ('gateway', 'calculator', 'hosting', 'telemetry', 'intelligence')
+        WHERE n.nspname IN ('gateway', 'calculator', 'hosting', 'telemetry', 'intelligence', 'energy')
         AND c.relkind IN ('r', 'p') AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
     """
     open_tables = {tuple(row) for row in await _rows(catalogue, query)}
