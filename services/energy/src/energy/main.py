@@ -6,6 +6,7 @@ from common.app import Service, service_app
 from common.jobs import jobs_router
 from energy.db import Base, Job
 from energy.facts import reactions as facts
+from energy.jobs import doing
 from energy.settings import Settings
 
 SERVICE = Service(
@@ -19,7 +20,9 @@ SERVICE = Service(
     ],
     events=[],
     reactions=[facts.reactions],
-    background=[],
+    background=[
+        doing(),
+    ],
 )
 
 
