@@ -20,6 +20,8 @@ from simulation.control import control_port
 from simulation.faults import FAULT_KINDS, FaultKind
 from simulation.fleet import Fleet
 from simulation.gateway import GatewayRefused
+from simulation.grid import PROVIDERS as GRID_PROVIDERS
+from simulation.grid import serve as serve_grid
 from simulation.inventory import SIMULATED_PASSWORD, BadSpec, FleetSpec, inventory, units
 from simulation.models import FAMILIES, Family
 from simulation.pool import SIMULATED_TOKEN, Pool, serve_pool
@@ -48,6 +50,7 @@ DEFAULT_MIX = "luxos=0.5,whatsminer=0.3,antminer=0.2"
 DEFAULT_CONTROL_PORT = 4999
 DEFAULT_UPSTREAMS_PORT = 4990
 DEFAULT_POOL_PORT = 4991
+DEFAULT_GRID_PORT = 4992
 
 
 @app.command()
@@ -162,6 +165,21 @@ def run_pool(
         _give_up(str(error))
 
 
+@app.command("grid")
+def run_grid(
+    *,
+    port: Annotated[int, typer.Option(help="HTTP port of both.")] = DEFAULT_GRID_PORT,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    seed: Seed = 7,
+    slow_seconds: Annotated[float, typer.Option(help="What the fault slow waits.")] = 30.0,
+) -> None:
+    """Run simulated carbon intensity and reference rates until SIGTERM or Ctrl-C."""
+    try:
+        uvloop.run(_serve_grid(host, port, seed, slow_seconds))
+    except OSError as error:
+        _give_up(str(error))
+
+
 @app.command()
 def fault(
     kind: Annotated[str, typer.Argument(help=f"{', '.join(FAULT_KINDS)}; or outage; or clear.")],
@@ -226,6 +244,17 @@ async def _serve_upstreams(host: str, port: int, seed: int, slow_s: float) -> No
         sys.stdout.write(
             f"ready: simulated {', '.join(PROVIDERS)} on http://{host}:{served.port}/<provider>, "
             f"control http://{host}:{served.port}/control\n"
+        )
+        sys.stdout.flush()
+        await stopped.wait()
+
+
+async def _serve_grid(host: str, port: int, seed: int, slow_s: float) -> None:
+    stopped = _stop_signal()
+    async with serve_grid(seed=seed, host=host, port=port, slow_s=slow_s) as served:
+        sys.stdout.write(
+            f"ready: simulated {', '.join(GRID_PROVIDERS)} on http://{host}:{served.port}/"
+            f"<provider>, control http://{host}:{served.port}/control\n"
         )
         sys.stdout.flush()
         await stopped.wait()

@@ -60,8 +60,10 @@ STATEMENTS = (
         CONSTRAINT pk_carbon_setting PRIMARY KEY (site_id)
     )
     """,
-    "CREATE INDEX ix_carbon_setting_organisation_id "
-    "ON energy.carbon_setting (organisation_id, site_id)",
+    (
+        "CREATE INDEX ix_carbon_setting_organisation_id "
+        "ON energy.carbon_setting (organisation_id, site_id)"
+    ),
     """
     CREATE TABLE energy.reconciliation (
         organisation_id uuid NOT NULL,
@@ -87,8 +89,10 @@ STATEMENTS = (
         CONSTRAINT pk_reconciliation PRIMARY KEY (id)
     )
     """,
-    "CREATE INDEX ix_reconciliation_organisation_id "
-    "ON energy.reconciliation (organisation_id, site_id, period_start)",
+    (
+        "CREATE INDEX ix_reconciliation_organisation_id "
+        "ON energy.reconciliation (organisation_id, site_id, period_start)"
+    ),
     """
     CREATE TABLE energy.curtailment_plan (
         organisation_id uuid NOT NULL,
@@ -103,8 +107,10 @@ STATEMENTS = (
         CONSTRAINT pk_curtailment_plan PRIMARY KEY (id)
     )
     """,
-    "CREATE INDEX ix_curtailment_plan_organisation_id "
-    "ON energy.curtailment_plan (organisation_id, id)",
+    (
+        "CREATE INDEX ix_curtailment_plan_organisation_id "
+        "ON energy.curtailment_plan (organisation_id, id)"
+    ),
     "CREATE INDEX ix_curtailment_plan_due ON energy.curtailment_plan (id) WHERE due",
     """
     CREATE TABLE energy.curtailed_machine (
@@ -120,8 +126,10 @@ STATEMENTS = (
         CONSTRAINT pk_curtailed_machine PRIMARY KEY (plan_id, miner_id)
     )
     """,
-    "CREATE INDEX ix_curtailed_machine_organisation_id "
-    "ON energy.curtailed_machine (organisation_id, site_id, stopped_at)",
+    (
+        "CREATE INDEX ix_curtailed_machine_organisation_id "
+        "ON energy.curtailed_machine (organisation_id, site_id, stopped_at)"
+    ),
     """
     CREATE TABLE energy.saving (
         organisation_id uuid NOT NULL,
@@ -152,8 +160,10 @@ STATEMENTS = (
         CONSTRAINT pk_saving PRIMARY KEY (id)
     )
     """,
-    "CREATE UNIQUE INDEX uq_saving_source_id ON energy.saving (source_id, scope, client_id) "
-    "NULLS NOT DISTINCT",
+    (
+        "CREATE UNIQUE INDEX uq_saving_source_id ON energy.saving (source_id, scope, client_id) "
+        "NULLS NOT DISTINCT"
+    ),
     "CREATE INDEX ix_saving_organisation_id ON energy.saving (organisation_id, site_id, starts_at)",
 )
 
