@@ -55,7 +55,21 @@ class Received(Generic[M]):
     data: M
 
 
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A tombstone as a handler sees it: what is known of `key` is to be forgotten."""
+
+    event_id: UUID
+    type: str
+    organisation_id: UUID
+    version: int
+    occurred_at: datetime
+    correlation_id: str
+    key: str
+
+
 Handler = Callable[[AsyncSession, Received[Any]], Awaitable[None]]
+ErasedHandler = Callable[[AsyncSession, Erased], Awaitable[None]]
 BulkHandler = Callable[[AsyncSession, list[Received[Any]]], Awaitable[None]]
 
 
@@ -63,8 +77,15 @@ BulkHandler = Callable[[AsyncSession, list[Received[Any]]], Awaitable[None]]
 class Registered:
     """A handler, and how it reads what it is given."""
 
-    model: type[BaseModel]
-    handler: BulkHandler
+    model: type[BaseModel] | None
+    """None: it takes tombstones, which have no data."""
+    handler: Callable[[AsyncSession, list[Any]], Awaitable[None]]
+
+    def read(self, messages: Sequence[Message]) -> "Sequence[Received[Any] | Erased]":
+        """Return those messages that are for this handler, as it reads them."""
+        if self.model is None:
+            return [_erased(message) for message in messages if message.value is None]
+        return [_received(message, self.model) for message in messages if message.value is not None]
 
 
 class Reactions:
@@ -109,13 +130,28 @@ class Reactions:
 
         return register
 
+    def on_tombstone(self, *event_types: str) -> Callable[[ErasedHandler], ErasedHandler]:
+        """Register a handler of tombstones; its second parameter is an `Erased`."""
+
+        def register(handler: ErasedHandler) -> ErasedHandler:
+            async def one_by_one(session: AsyncSession, events: list[Erased]) -> None:
+                for event in events:
+                    with _because_of(event):
+                        await handler(session, event)
+                        await session.flush()
+
+            self._register(event_types, Registered(None, one_by_one))
+            return handler
+
+        return register
+
     def _register(self, event_types: Iterable[str], registered: Registered) -> None:
         for event_type in event_types:
             self.handlers.setdefault(event_type, []).append(registered)
 
 
 @contextmanager
-def _because_of(event: Received[Any]) -> Generator[None]:
+def _because_of(event: Received[Any] | Erased) -> Generator[None]:
     """What is published meanwhile was caused by this event."""
     correlation = correlation_id.set(event.correlation_id)
     causation = causation_id.set(str(event.event_id))
@@ -135,6 +171,18 @@ def _received(message: Message, model: type[BaseModel]) -> Received[Any]:
         occurred_at=message.occurred_at,
         correlation_id=message.correlation_id,
         data=model.model_validate_json(message.value or b""),
+    )
+
+
+def _erased(message: Message) -> Erased:
+    return Erased(
+        event_id=message.event_id,
+        type=message.type,
+        organisation_id=message.organisation_id,
+        version=message.version,
+        occurred_at=message.occurred_at,
+        correlation_id=message.correlation_id,
+        key=message.key,
     )
 
 
@@ -217,10 +265,11 @@ class Dispatcher:
             if event_type not in self._handlers:
                 msg = f"{self._consumer} reads no {event_type}"
                 raise Unsupported(msg)
-            with_data = [message for message in run if message.value is not None]
-            for registered in self._handlers[event_type] if with_data else ():
-                events = [_received(message, registered.model) for message in with_data]
-                await registered.handler(session, events)
+            batch = list(run)
+            for registered in self._handlers[event_type]:
+                events = list(registered.read(batch))
+                if events:
+                    await registered.handler(session, events)
 
     async def _alone(self, message: Message) -> None:
         waits = failures = 0

@@ -121,3 +121,85 @@ PLATFORM_GRANTS_1 = (
     "REVOKE UPDATE, DELETE ON {schema}.outbox FROM {schema}_app",
 )
 """What the default privileges give too much of: the trail and the outbox only grow."""
+
+MESSAGING_TABLES_1 = (
+    """
+    CREATE TABLE {schema}.mail (
+        id UUID NOT NULL,
+        user_id UUID,
+        address TEXT,
+        kind TEXT NOT NULL,
+        template TEXT NOT NULL,
+        facts JSONB NOT NULL,
+        dedupe_key TEXT,
+        state TEXT NOT NULL,
+        reason TEXT,
+        transport TEXT,
+        attempts SMALLINT NOT NULL,
+        next_attempt_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+        created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+        sent_at TIMESTAMP WITH TIME ZONE,
+        client_id UUID,
+        organisation_id UUID NOT NULL,
+        CONSTRAINT pk_mail PRIMARY KEY (id),
+        CONSTRAINT uq_mail_dedupe_key UNIQUE (organisation_id, dedupe_key)
+    )
+    """,
+    "CREATE INDEX ix_mail_due ON {schema}.mail (next_attempt_at) WHERE state = 'queued'",
+    "CREATE INDEX ix_mail_organisation_id ON {schema}.mail (organisation_id, id)",
+    """
+    CREATE TABLE {schema}.mail_opt_out (
+        organisation_id UUID NOT NULL,
+        recipient TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+        CONSTRAINT pk_mail_opt_out PRIMARY KEY (organisation_id, recipient, kind)
+    )
+    """,
+    """
+    CREATE TABLE {schema}.webhook (
+        id UUID NOT NULL,
+        name TEXT NOT NULL,
+        url TEXT NOT NULL,
+        kinds JSONB NOT NULL,
+        salt TEXT NOT NULL,
+        previous_salt TEXT,
+        previous_until TIMESTAMP WITH TIME ZONE,
+        state TEXT NOT NULL,
+        failing_since TIMESTAMP WITH TIME ZONE,
+        created_by UUID NOT NULL,
+        created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+        client_id UUID,
+        organisation_id UUID NOT NULL,
+        CONSTRAINT pk_webhook PRIMARY KEY (id)
+    )
+    """,
+    "CREATE INDEX ix_webhook_organisation_id ON {schema}.webhook (organisation_id, id)",
+    """
+    CREATE TABLE {schema}.webhook_delivery (
+        id UUID NOT NULL,
+        webhook_id UUID NOT NULL,
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL,
+        dedupe_key TEXT,
+        state TEXT NOT NULL,
+        attempts SMALLINT NOT NULL,
+        next_attempt_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+        last_status SMALLINT,
+        last_error TEXT,
+        created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+        delivered_at TIMESTAMP WITH TIME ZONE,
+        client_id UUID,
+        organisation_id UUID NOT NULL,
+        CONSTRAINT pk_webhook_delivery PRIMARY KEY (id),
+        CONSTRAINT uq_webhook_delivery_dedupe_key UNIQUE (webhook_id, dedupe_key)
+    )
+    """,
+    """
+    CREATE INDEX ix_webhook_delivery_due ON {schema}.webhook_delivery (next_attempt_at)
+    WHERE state = 'queued'
+    """,
+    "CREATE INDEX ix_webhook_delivery_webhook_id ON {schema}.webhook_delivery (webhook_id, id)",
+)
+"""Making the tables of messages; `create_messaging_tables` also walls them off."""

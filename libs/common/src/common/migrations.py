@@ -13,7 +13,7 @@ from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from common.frozen_ddl import PLATFORM_GRANTS_1, PLATFORM_TABLES_1
+from common.frozen_ddl import MESSAGING_TABLES_1, PLATFORM_GRANTS_1, PLATFORM_TABLES_1
 
 _TEMPLATES = Path(__file__).parent / "alembic_environment"
 _LOCK = 7_201_311
@@ -132,6 +132,26 @@ def drop_platform_tables(schema: str, *, queue: bool = False) -> None:
     if queue:
         drop_job_queue(schema)
     for table in (*_WALLED_1, "inbox"):
+        op.execute(f"DROP TABLE {schema}.{table}")
+
+
+_MESSAGING_1 = ("mail", "mail_opt_out", "webhook", "webhook_delivery")
+
+
+def create_messaging_tables(schema: str) -> None:
+    """Make the tables of `common.messaging`, in a revision of a service that sends messages.
+
+    Frozen as the platform tables are.
+    """
+    for statement in MESSAGING_TABLES_1:
+        op.execute(statement.format(schema=schema))
+    for table in _MESSAGING_1:
+        tenant_policy(schema, table, client=table != "mail_opt_out")
+
+
+def drop_messaging_tables(schema: str) -> None:
+    """Take `create_messaging_tables` back, in the same revision's downgrade."""
+    for table in _MESSAGING_1:
         op.execute(f"DROP TABLE {schema}.{table}")
 
 

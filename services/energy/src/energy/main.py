@@ -2,11 +2,16 @@
 
 from fastapi import FastAPI
 
+import energy.alerts.models
+import energy.budgets.models
+import energy.signals.models
+import energy.wind.summary_models  # noqa: F401  (until their routes are here)
 from common.app import Service, service_app
 from common.jobs import jobs_router
 from energy.db import Base, Job
 from energy.facts import reactions as facts
 from energy.jobs import doing
+from energy.messages import reactions as people
 from energy.settings import Settings
 
 SERVICE = Service(
@@ -19,7 +24,7 @@ SERVICE = Service(
         jobs_router("electricity", Job),
     ],
     events=[],
-    reactions=[facts.reactions],
+    reactions=[facts.reactions, people.reactions],
     background=[
         doing(),
     ],
