@@ -1,0 +1,153 @@
+"""Questions about rates that other features ask: which one is in force, and what it says."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from energy.domain.tariff import Tariff
+from energy.tariffs.models import IndexPrice, RateActivation, RateVersion
+from energy.tariffs.places import Whereabouts, whereabouts
+from energy.tariffs.terms import StoredTerms
+from energy.tariffs.timeline import Chosen, Edition, Reign, Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class RatedTariff:
+    """A version of a rate: what a bill names, and what it says."""
+
+    rate_id: UUID
+    version: int
+    name: str
+    tariff: Tariff
+    index_series_id: UUID | None
+    """Where the prices of an `index` rate are from."""
+
+
+async def tariff_in_force(
+    session: AsyncSession,
+    *,
+    site_id: UUID | None = None,
+    location: str | None = None,
+    at: datetime,
+    organisation_id: UUID | None = None,
+) -> RatedTariff | None:
+    """Return what holds at a site or location at an instant, or None where no rate is active.
+
+    With neither, it is the organisation's default. A session of the worker role must name the
+    site or the organisation.
+    """
+    where = await whereabouts(
+        session, site_id=site_id, location=location, organisation_id=organisation_id
+    )
+    chosen = (await timeline_of(session, where)).at(at)
+    return (await _tariffs(session, [chosen])).get(chosen) if chosen is not None else None
+
+
+async def tariffs_between(
+    session: AsyncSession,
+    *,
+    site_id: UUID | None = None,
+    location: str | None = None,
+    start: datetime,
+    end: datetime,
+    organisation_id: UUID | None = None,
+) -> list[tuple[datetime, datetime, RatedTariff]]:
+    """Return the stretches of a span with what holds in each; where nothing does, none."""
+    where = await whereabouts(
+        session, site_id=site_id, location=location, organisation_id=organisation_id
+    )
+    stretches = list((await timeline_of(session, where)).between(start, end))
+    tariffs = await _tariffs(session, {chosen for _, _, chosen in stretches if chosen is not None})
+    return [(since, until, tariffs[held]) for since, until, held in stretches if held is not None]
+
+
+async def tariff_by_id(
+    session: AsyncSession, rate_id: UUID, version: int | None = None
+) -> RatedTariff | None:
+    """Return a version of a rate, the newest if none is named; also of a removed rate."""
+    query = select(RateVersion.version).where(RateVersion.rate_id == rate_id)
+    if version is not None:
+        query = query.where(RateVersion.version == version)
+    found = await session.scalar(query.order_by(RateVersion.version.desc()).limit(1))
+    if found is None:
+        return None
+    chosen = (rate_id, found)
+    return (await _tariffs(session, [chosen]))[chosen]
+
+
+async def timeline_of(session: AsyncSession, where: Whereabouts) -> Timeline:
+    """Return all activations at some places, with the versions of their rates."""
+    active = select(RateActivation).where(
+        RateActivation.organisation_id == where.organisation_id,
+        RateActivation.place.in_(where.places),
+    )
+    reigns = [
+        Reign(row.place, row.rate_id, row.active_from, row.active_until)
+        for row in await session.scalars(active)
+    ]
+    versions = await session.execute(
+        select(RateVersion.rate_id, RateVersion.version, RateVersion.valid_from).where(
+            RateVersion.rate_id.in_({reign.rate_id for reign in reigns})
+        )
+    )
+    return Timeline(where.places, reigns, [Edition(*row) for row in versions])
+
+
+async def _tariffs(session: AsyncSession, chosen: Iterable[Chosen]) -> dict[Chosen, RatedTariff]:
+    rows = await session.execute(
+        select(RateVersion.rate_id, RateVersion.version, RateVersion.name, RateVersion.body).where(
+            tuple_(RateVersion.rate_id, RateVersion.version).in_(list(chosen))
+        )
+    )
+    return {(row.rate_id, row.version): rated(*row) for row in rows}
+
+
+def rated(rate_id: UUID, version: int, name: str, body: dict[str, Any]) -> RatedTariff:
+    """Return a stored version as a tariff."""
+    terms = StoredTerms.model_validate(body)
+    return RatedTariff(rate_id, version, name, terms.tariff(), terms.index_series_id)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPoint:
+    """The price of an interval of an index."""
+
+    start: datetime
+    end: datetime
+    price_per_mwh: Decimal
+
+
+async def index_points(
+    session: AsyncSession, series_id: UUID, start: datetime, end: datetime
+) -> list[IndexPoint]:
+    """Return the prices that touch a span, in order and without overlap; gaps stay gaps."""
+    before = (
+        select(IndexPrice.starts_at)
+        .where(IndexPrice.series_id == series_id, IndexPrice.starts_at <= start)
+        .order_by(IndexPrice.starts_at.desc())
+        .limit(1)
+    )
+    first = await session.scalar(before) or start
+    rows = list(
+        await session.scalars(
+            select(IndexPrice)
+            .where(
+                IndexPrice.series_id == series_id,
+                IndexPrice.starts_at >= first,
+                IndexPrice.starts_at < end,
+            )
+            .order_by(IndexPrice.starts_at)
+        )
+    )
+    nexts = [row.starts_at for row in rows[1:]] + [end]
+    points = [
+        IndexPoint(row.starts_at, min(row.ends_at or following, following), row.price_per_mwh)
+        for row, following in zip(rows, nexts, strict=True)
+    ]
+    return [point for point in points if point.end > start and point.start < end]
