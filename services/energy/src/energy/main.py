@@ -8,6 +8,9 @@ import energy.signals.models
 import energy.wind.summary_models  # noqa: F401  (until their routes are here)
 from common.app import Service, service_app
 from common.jobs import jobs_router
+from energy.costs import reactions as cost_reactions
+from energy.currencies import routes as currencies
+from energy.currencies.keeping import keep_rates
 from energy.db import Base, Job
 from energy.facts import reactions as facts
 from energy.jobs import doing
@@ -22,11 +25,13 @@ SERVICE = Service(
     metadata=Base.metadata,
     routers=[
         jobs_router("electricity", Job),
+        currencies.router,
     ],
     events=[],
-    reactions=[facts.reactions, people.reactions],
+    reactions=[facts.reactions, people.reactions, cost_reactions.reactions],
     background=[
         doing(),
+        keep_rates,
     ],
 )
 
