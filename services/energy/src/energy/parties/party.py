@@ -1,0 +1,186 @@
+"""Asking one outside party: bounded in time and size, left alone when it is down.
+
+What comes back is hostile until it has been checked: it may be a web page, half a document, 26 MB,
+or rows of another day.
+"""
+
+import asyncio
+import json
+import random
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import httpx
+from prometheus_client import Counter
+from structlog import get_logger
+
+from common import http, strict_json
+from common.errors import Problem
+from energy.parties.breaker import Breaker
+
+log = get_logger()
+T = TypeVar("T")
+asked = Counter("energy_party_requests_total", "Questions to outside parties", ("party", "result"))
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+_TIMEOUT_S = 10.0
+_TRIES = 3
+_UNTIL_RETRY_S = 0.25
+_OK, _TOO_MANY, _SERVER_ERROR = 200, 429, 500
+
+
+class NoAnswer(Exception):
+    """A party gave nothing that can be used; the text says why."""
+
+    def __init__(self, why: str, pause: timedelta | None = None) -> None:
+        super().__init__(why)
+        self.pause = pause
+        """How long the party wants to be left alone."""
+
+
+class _Transient(NoAnswer):
+    """Worth asking again at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a party sent."""
+
+    party: str
+    body: bytes
+    simulated: bool
+
+    def text(self) -> str:
+        """Return the body as text.
+
+        Raises:
+            NoAnswer: it is no UTF-8.
+        """
+        try:
+            return self.body.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise NoAnswer(f"{self.party}: the answer is no text") from error
+
+    def member(self, *path: str) -> Any:
+        """Return the member at a path of a JSON answer.
+
+        Raises:
+            NoAnswer: there is none, or the answer is no JSON.
+        """
+        try:
+            found: Any = strict_json.loads(self.body)
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, Problem) as error:
+            raise NoAnswer(f"{self.party}: the answer is no JSON: {self.body[:60]!r}") from error
+        for name in path:
+            if not isinstance(found, dict) or name not in found:
+                raise NoAnswer(f"{self.party}: the answer has no {'.'.join(path)}")
+            found = cast("dict[str, Any]", found)[name]
+        return found
+
+
+class Party:
+    """One outside party and the state of our dealings with it."""
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        now: Callable[[], datetime],
+        *,
+        timeout_s: float = _TIMEOUT_S,
+    ) -> None:
+        self.name = name
+        self._now = now
+        self._breaker = Breaker()
+        self._url = url.rstrip("/")
+        self._timeout_s = timeout_s
+
+    async def attempt(self, ask: Callable[["Party"], Awaitable[T]]) -> T:
+        """Return what a question makes of this party's answer.
+
+        A document in good form that cannot be true is a failure like any other.
+
+        Raises:
+            NoAnswer: the party is down, is being left alone, or talks nonsense.
+        """
+        if not self._url:
+            raise NoAnswer(f"{self.name}: switched off, it has no address")
+        if not self._breaker.allows(self._now()):
+            asked.labels(self.name, "left_alone").inc()
+            raise NoAnswer(f"{self.name}: left alone for a while after failures")
+        try:
+            found = await ask(self)
+        except NoAnswer as error:
+            asked.labels(self.name, "failed").inc()
+            self._breaker.failed(self._now(), error.pause)
+            log.warning("party.failed", party=self.name, reason=str(error)[:300])
+            raise
+        asked.labels(self.name, "answered").inc()
+        self._breaker.succeeded()
+        return found
+
+    async def get(self, path: str, **query: str) -> Answer:
+        """GET a path, again where that may help.
+
+        Raises:
+            NoAnswer: the party is down, slow, or sends too much.
+        """
+        for attempt in range(1, _TRIES + 1):
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    return await self._once(path, query)
+            except TimeoutError:
+                raise NoAnswer(f"{self.name}: no answer in {self._timeout_s:g} s") from None
+            except _Transient:
+                if attempt == _TRIES:
+                    raise
+                jitter = 1 + random.random()  # noqa: S311  (no secret follows from it)
+                await asyncio.sleep(_UNTIL_RETRY_S * attempt * jitter)
+        raise AssertionError
+
+    async def _once(self, path: str, query: dict[str, str]) -> Answer:
+        try:
+            async with (
+                http.client(self._url, timeout_s=self._timeout_s, verify=_tls()) as client,
+                client.stream("GET", path, params=query) as response,
+            ):
+                self._check_status(response)
+                body = await self._body(response)
+        except httpx.TimeoutException as error:
+            raise NoAnswer(f"{self.name}: no answer in {self._timeout_s:g} s") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _Transient(f"{self.name}: {error!r}") from error
+        simulated = response.headers.get("X-Simulated", "").lower() == "true"
+        return Answer(self.name, body, simulated)
+
+    def _check_status(self, response: httpx.Response) -> None:
+        if response.status_code == _TOO_MANY:
+            pause = _pause(response.headers.get("Retry-After", ""))
+            raise NoAnswer(f"{self.name}: it has been asked too often", pause)
+        if response.status_code >= _SERVER_ERROR:
+            raise _Transient(f"{self.name}: status {response.status_code}")
+        if response.status_code != _OK:
+            raise NoAnswer(f"{self.name}: status {response.status_code}")
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        parts = bytearray()
+        async for part in response.aiter_bytes():  # after decompression: a bomb counts in full
+            parts += part
+            if len(parts) > MAX_ANSWER_BYTES:
+                raise NoAnswer(f"{self.name}: more than {MAX_ANSWER_BYTES} bytes")
+        return bytes(parts)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Return the trust that all share: to load it takes some 20 ms."""
+    return httpx.create_ssl_context()
+
+
+def _pause(retry_after: str) -> timedelta:
+    """Return how long to stay away; a date or nonsense counts as a minute."""
+    seconds = int(retry_after) if retry_after.isascii() and retry_after.isdigit() else 60
+    return timedelta(seconds=min(max(seconds, 1), 86_400))
