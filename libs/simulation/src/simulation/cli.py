@@ -17,6 +17,8 @@ from rich.table import Table
 
 from simulation.client import ControlClient, ControlRefused
 from simulation.control import control_port
+from simulation.elexon import serve as serve_elexon
+from simulation.elexon.server import BASE
 from simulation.faults import FAULT_KINDS, FaultKind
 from simulation.fleet import Fleet
 from simulation.gateway import GatewayRefused
@@ -50,6 +52,7 @@ DEFAULT_MIX = "luxos=0.5,whatsminer=0.3,antminer=0.2"
 DEFAULT_CONTROL_PORT = 4999
 DEFAULT_UPSTREAMS_PORT = 4990
 DEFAULT_POOL_PORT = 4991
+DEFAULT_ELEXON_PORT = 4992
 DEFAULT_GRID_PORT = 4992
 
 
@@ -180,6 +183,34 @@ def run_grid(
         _give_up(str(error))
 
 
+@app.command("elexon")
+def run_elexon(
+    *,
+    port: Annotated[int, typer.Option(help="HTTP port of the API.")] = DEFAULT_ELEXON_PORT,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    seed: Seed = 7,
+    delay_ms: Annotated[float, typer.Option(min=0, help="Before every answer.")] = 0.0,
+    slow_seconds: Annotated[float, typer.Option(help="What the fault slow waits.")] = 30.0,
+    limit_per_second: Annotated[
+        int | None, typer.Option(min=1, help="More calls than this get 429.")
+    ] = None,
+) -> None:
+    """Run a simulated Elexon, the British balancing data, until SIGTERM or Ctrl-C."""
+    try:
+        uvloop.run(
+            _serve_elexon(
+                host=host,
+                port=port,
+                seed=seed,
+                delay_ms=delay_ms,
+                slow_s=slow_seconds,
+                limit_per_s=limit_per_second,
+            )
+        )
+    except OSError as error:
+        _give_up(str(error))
+
+
 @app.command()
 def fault(
     kind: Annotated[str, typer.Argument(help=f"{', '.join(FAULT_KINDS)}; or outage; or clear.")],
@@ -255,6 +286,26 @@ async def _serve_grid(host: str, port: int, seed: int, slow_s: float) -> None:
         sys.stdout.write(
             f"ready: simulated {', '.join(GRID_PROVIDERS)} on http://{host}:{served.port}/"
             f"<provider>, control http://{host}:{served.port}/control\n"
+        )
+        sys.stdout.flush()
+        await stopped.wait()
+
+
+async def _serve_elexon(
+    *, host: str, port: int, seed: int, delay_ms: float, slow_s: float, limit_per_s: int | None
+) -> None:
+    stopped = _stop_signal()
+    async with serve_elexon(
+        seed=seed,
+        host=host,
+        port=port,
+        delay_s=delay_ms / 1000,
+        slow_s=slow_s,
+        limit_per_s=limit_per_s,
+    ) as served:
+        sys.stdout.write(
+            f"ready: simulated Elexon on http://{host}:{served.port}{BASE}, "
+            f"control http://{host}:{served.port}/control\n"
         )
         sys.stdout.flush()
         await stopped.wait()
