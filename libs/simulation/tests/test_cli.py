@@ -52,6 +52,17 @@ def upstreams(free_port: int) -> Iterator[int]:
         assert served.wait(10) == 0
 
 
+@pytest.fixture
+def elexon(free_port: int) -> Iterator[int]:
+    command = [sys.executable, "-m", "simulation", "elexon", "--port", str(free_port)]
+    with subprocess.Popen([*command, "--delay-ms", "5"], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline().startswith("ready: simulated Elexon on http://127.0.0.1:")
+        yield free_port
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(10) == 0
+
+
 def run(*arguments: str) -> str:
     result = CliRunner().invoke(app, list(arguments))
     assert result.exit_code == 0, result.output
@@ -129,5 +140,18 @@ def test_upstreams_serves_providers_and_stops_when_told(upstreams: int) -> None:
 
 def test_upstreams_says_that_its_port_is_taken(upstreams: int) -> None:
     result = CliRunner().invoke(app, ["upstreams", "--port", str(upstreams)])
+    assert result.exit_code == 2
+    assert "address already in use" in result.output.lower()
+
+
+def test_elexon_is_served_and_stops_when_told(elexon: int) -> None:
+    path = "bmrs/api/v1/balancing/settlement/stack/all/bid/2025-03-04/48"
+    with urllib.request.urlopen(f"http://127.0.0.1:{elexon}/{path}") as answer:
+        assert answer.headers["X-Simulated"] == "true"
+        assert json.loads(answer.read())["data"]
+
+
+def test_elexon_says_that_its_port_is_taken(elexon: int) -> None:
+    result = CliRunner().invoke(app, ["elexon", "--port", str(elexon)])
     assert result.exit_code == 2
     assert "address already in use" in result.output.lower()
