@@ -24,6 +24,7 @@ from launcher import (
     walk,
 )
 from launcher.api import RefusedError
+from launcher.energy import seed_energy
 from launcher.installation import SERVICES, load
 from launcher.kafka import TamperedJarsError, fetch_jars
 from launcher.paths import LOCAL, ROOT
@@ -82,6 +83,8 @@ def up(fleet: Annotated[int, typer.Option(min=1, max=12_000)] = 300) -> None:
         else:
             stack.start(console.Steps().show)
         seed_treasury(stack.installation)
+        with console.step("A month of power bills, a week of wind"):
+            seed_energy(stack.installation)
         console.farewell(stack.demo, machines=stack.installation.fleet, directory=LOCAL)
 
 

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,15 @@ class Steps:
         self._is_open = False
 
 
+@contextmanager
+def step(title: str) -> Generator[None]:
+    """Print one more step, with how long it took."""
+    print(f"… {title}", flush=True)
+    began = time.monotonic()
+    yield
+    print(f"✓ {title}  {time.monotonic() - began:.1f} s", flush=True)
+
+
 def farewell(demo: Mapping[str, Any], *, machines: int, directory: Path) -> None:
     """Say where it runs, who can log in and how to stop it."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -58,6 +68,7 @@ def farewell(demo: Mapping[str, Any], *, machines: int, directory: Path) -> None
     console.print(f"{machines} simulated miners. Logins:")
     console.print(table)
     console.print(f"All of it, with the API key: {directory / 'demo.json'}")
+    console.print(f"Letters that it would mail: {directory / 'mail'}")
     console.print(
         "See the main job: [bold]make walk[/bold]   What runs: [bold]make status[/bold]   "
         "Stop: [bold]make down[/bold]"

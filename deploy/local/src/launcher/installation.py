@@ -38,7 +38,7 @@ VENUES = ("binance", "okx", "deribit", "bybit")
 PEOPLE = ("admin", "owner", "host", "client")
 
 _INFRASTRUCTURE_PORTS = {"postgres": 15432, "redis": 16379, "kafka": 19092, "kafka-control": 19093}
-_SIMULATED_PORTS = {"simulation": 4999, "market": 4998}
+_SIMULATED_PORTS = {"simulation": 4999, "market": 4998, "elexon": 4997, "grid": 4996}
 _FIRST_MINER = "127.64.0.1"
 
 
@@ -118,6 +118,11 @@ class Installation:
         """Return where a program's output goes."""
         return self.directory / "log" / f"{program}.log"
 
+    @property
+    def mail_folder(self) -> Path:
+        """Where letters are laid down, as there is no mail server."""
+        return self.directory / "mail"
+
     def secrets(self) -> dict[str, str]:
         """Return this installation's secrets; those that are missing are made and kept."""
         path = self.directory / "secrets.json"
@@ -151,6 +156,7 @@ class Installation:
             "hosting": self._device_environment,
             "calculator": self._quotes_environment,
             "intelligence": self._market_environment,
+            "energy": self._energy_environment,
         }.get(service, dict[str, str])()
         return {**self._shared_environment(), **own, **special, **self.environment}
 
@@ -201,6 +207,23 @@ class Installation:
             return {}
         market = self.url("market")
         return {f"INTELLIGENCE_{venue.upper()}_URL": f"{market}/{venue}" for venue in VENUES}
+
+    def _energy_environment(self) -> dict[str, str]:
+        """Letters go to a folder; without a way out wind, carbon and currencies are simulated."""
+        told = {
+            "GATEWAY_PUBLIC_URL": self.gateway_url,
+            "MAIL_SMTP_URL": "",
+            "MAIL_FROM": "Hashyard <hashyard@localhost>",
+            "MAIL_FOLDER": str(self.mail_folder),
+        }
+        if self.live_market:
+            return told
+        grid = self.url("grid")
+        return told | {
+            "ENERGY_ELEXON_URL": f"{self.url('elexon')}/bmrs/api/v1",
+            "ENERGY_CARBON_URL": f"{grid}/carbon",
+            "ENERGY_CURRENCIES_URL": f"{grid}/ecb",
+        }
 
     def _dsn(self, service: str, role: str) -> str:
         name = f"{service}_{role}"

@@ -8,7 +8,8 @@ from launcher.installation import SERVICES, Installation
 from launcher.processes import Program
 
 FLEET = "simulation"
-MARKET = "market"
+PARTIES = {"market": "upstreams", "elexon": "elexon", "grid": "grid"}
+"""Simulated outside parties: the program's name, and the command of `simulation` that it is."""
 MINER_PORT = 4028
 _AN_EXCHANGE = ("www.okx.com", 443)
 
@@ -45,12 +46,15 @@ def fleet_program(installation: Installation) -> Program:
     )
 
 
-def market_program(installation: Installation) -> Program:
-    """Describe the simulated exchanges and price services."""
-    port = installation.ports[MARKET]
+def party_programs(installation: Installation) -> list[Program]:
+    """Describe the simulated outside parties: exchanges, the balancing mechanism, the grid."""
+    return [_party_program(name, installation.ports[name]) for name in PARTIES]
+
+
+def _party_program(name: str, port: int) -> Program:
     return Program(
-        name=MARKET,
-        command=[sys.executable, "-m", "simulation", "upstreams", "--port", str(port)],
+        name=name,
+        command=[sys.executable, "-m", "simulation", PARTIES[name], "--port", str(port)],
         is_ready=lambda: _listens("127.0.0.1", port),
         environment={"PYTHONUNBUFFERED": "1"},
         stop_within_s=10.0,

@@ -26,9 +26,9 @@ from launcher.processes import (
 )
 from launcher.programs import (
     FLEET,
-    MARKET,
+    PARTIES,
     fleet_program,
-    market_program,
+    party_programs,
     readiness,
     service_programs,
 )
@@ -105,7 +105,7 @@ class Supervisor:
                 *service_programs(self._installation),
             ]
             if not self._installation.live_market:
-                programs.append(market_program(self._installation))
+                programs += party_programs(self._installation)
             for program in programs:
                 self._start(program)
             self._wait_for(*(program.name for program in programs))
@@ -160,7 +160,7 @@ class Supervisor:
         """Stop in order: nobody loses what it stands on before it has ended itself."""
         self._status.phase = "stopping"
         behind = [name for name in SERVICES if name != "gateway"]
-        for group in (["gateway"], behind, [FLEET, MARKET], ["kafka", "redis"], ["postgres"]):
+        for group in (["gateway"], behind, [FLEET, *PARTIES], ["kafka", "redis"], ["postgres"]):
             present = [self._watched[name] for name in group if name in self._watched]
             for watched in present:
                 watched.ask_to_stop()

@@ -1,0 +1,118 @@
+"""The demo's energy: a tariff in force, a month of recorded costs, a week of curtailed wind."""
+
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from launcher.api import Api, RefusedError
+from launcher.installation import Installation, email
+from launcher.processes import child_environment
+from launcher.programs import fleet_command
+from launcher.seed import DemoNotSeededError
+
+_HISTORY_DAYS = 31
+_WIND_DAYS = 7
+_WITHIN_S = 300.0
+_LONDON = ZoneInfo("Europe/London")
+
+
+def seed_energy(installation: Installation) -> None:
+    """Make what is missing of it; waits until the costs and the wind's summaries are there."""
+    password = installation.secrets()["owner_password"]
+    try:
+        with Api(installation.gateway_url, email("owner"), password) as owner:
+            site_id = owner.get("/api/hosting/sites")["items"][0]["id"]
+            _tariff(owner, site_id)
+            if not owner.get("/api/electricity/costs", limit=1)["costs"]:
+                _history(installation, site_id, password)
+            job = _wind(owner)
+            _until_costs(owner)
+            _until_done(owner, job)
+    except (RefusedError, httpx.HTTPError, subprocess.CalledProcessError) as error:
+        raise DemoNotSeededError(f"The demo's energy could not be set up. {error}") from error
+
+
+def _tariff(owner: Api, site_id: str) -> None:
+    """A time-of-use tariff with the charges that a real bill has, in force at the site."""
+    if owner.get("/api/electricity/rates", active_only=True)["count"]:
+        return
+    everyday, workdays = list(range(7)), list(range(5))
+    rate: dict[str, Any] = {
+        "name": "Industrial time of use",
+        "description": "A made-up tariff of the simulated site.",
+        "site_id": site_id,
+        "rate_type": "tou",
+        "flat_rate_usd_per_kwh": "0.0520",
+        "tou_schedule": [
+            {"name": "Night", "rate": "0.0380", "days": everyday, "start": "22:00", "end": "06:00"},
+            {"name": "Peak", "rate": "0.0910", "days": workdays, "start": "17:00", "end": "20:00"},
+        ],
+        "daily_service_charge_usd": "12.00",
+        "demand_charge_usd_per_kw": "1.80",
+        "demand_interval_minutes": 30,
+        "taxes": [{"name": "Energy tax", "percent": "2.5"}],
+        "utility_name": "Fjord Kraft (simulated)",
+        "active": True,
+    }
+    owner.post("/api/electricity/rates", rate)
+
+
+def _history(installation: Installation, site_id: str, password: str) -> None:
+    """Let the simulated world tell its past through telemetry's own closing."""
+    command = [
+        *(sys.executable, "-m", "simulation", "history", "--days", str(_HISTORY_DAYS)),
+        *fleet_command(installation, "history")[4:],
+        *("--gateway", installation.gateway_url, "--email", email("owner"), "--site", site_id),
+    ]
+    subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        env=child_environment({"HASHYARD_PASSWORD": password}),
+    )
+
+
+def _wind(owner: Api) -> str | None:
+    """Order the last week of wind, unless it is there; return the job."""
+    today = datetime.now(UTC).astimezone(_LONDON).date()
+    first, last = today - timedelta(days=_WIND_DAYS), today - timedelta(days=1)
+    try:
+        owner.get(f"/api/wind/summary/daily/{first}")
+    except RefusedError as refusal:
+        if refusal.status != HTTPStatus.NOT_FOUND:
+            raise
+        order = {"from": first.isoformat(), "to": last.isoformat()}
+        return owner.post("/api/wind/ingest", order)["job_id"]
+    return None
+
+
+def _until_done(owner: Api, job: str | None) -> None:
+    deadline = time.monotonic() + _WITHIN_S
+    while job is not None:
+        now = owner.get(f"/api/wind/jobs/{job}")
+        if now["state"] == "failed" or time.monotonic() > deadline:
+            raise DemoNotSeededError(f"The wind was not ingested: {now['error'] or now['step']}")
+        if now["state"] == "done":
+            return
+        time.sleep(0.5)
+
+
+def _until_costs(owner: Api) -> None:
+    """Wait until what has been told is rated: costs of almost the whole month."""
+    deadline = time.monotonic() + _WITHIN_S
+    oldest = datetime.now(UTC) - timedelta(days=_HISTORY_DAYS - 1)
+    while time.monotonic() < deadline:
+        first_day = {
+            "start_date": oldest.isoformat(),
+            "end_date": (oldest + timedelta(hours=2)).isoformat(),
+        }
+        if owner.get("/api/electricity/costs/summary", **first_day)["num_records"]:
+            return
+        time.sleep(0.5)
+    raise DemoNotSeededError("The month's costs were not recorded in time.")
