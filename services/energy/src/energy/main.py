@@ -9,6 +9,8 @@ import energy.wind.summary_models  # noqa: F401  (until their routes are here)
 from common.app import Service, service_app
 from common.jobs import jobs_router
 from energy.costs import reactions as cost_reactions
+from energy.carbon import routes as carbon
+from energy.carbon.keeping import keep_intensities
 from energy.currencies import routes as currencies
 from energy.currencies.keeping import keep_rates
 from energy.db import Base, Job
@@ -16,6 +18,8 @@ from energy.facts import reactions as facts
 from energy.jobs import doing
 from energy.messages import reactions as people
 from energy.settings import Settings
+from energy.tariffs import events as tariff_events
+from energy.tariffs import routes as rates
 
 SERVICE = Service(
     name="energy",
@@ -25,12 +29,15 @@ SERVICE = Service(
     metadata=Base.metadata,
     routers=[
         jobs_router("electricity", Job),
+        carbon.router,
         currencies.router,
+        rates.router,
     ],
-    events=[],
+    events=[tariff_events.TariffChanged],
     reactions=[facts.reactions, people.reactions, cost_reactions.reactions],
     background=[
         doing(),
+        keep_intensities,
         keep_rates,
     ],
 )

@@ -83,6 +83,10 @@ Charge = Annotated[
     Decimal, Number, _Out, _OutSchema, Field(ge=0, le=1_000_000_000, decimal_places=6)
 ]
 """A sum of money, or per kW."""
+SignedCharge = Annotated[
+    Decimal, Number, _Out, _OutSchema, Field(ge=-1_000_000_000, le=1_000_000_000, decimal_places=6)
+]
+"""Of a credit: a negative one adds to the bill."""
 Percent = Annotated[Decimal, Number, _Out, _OutSchema, Field(ge=0, le=100, decimal_places=6)]
 Quantity = Annotated[
     Decimal, Number, _Out, _OutSchema, Field(gt=0, le=1_000_000_000_000, decimal_places=6)

@@ -28,7 +28,16 @@ from energy.domain.tariff import (
     Tier,
     Window,
 )
-from energy.tariffs.amounts import Charge, Moment, Percent, Price, Quantity, Whole
+from energy.tariffs.amounts import (
+    Charge,
+    Moment,
+    Percent,
+    Price,
+    Quantity,
+    SignedCharge,
+    SignedPrice,
+    Whole,
+)
 
 _HOUR = 60
 _MOST_TIERS = 50
@@ -95,6 +104,9 @@ class TouRow(Part):
     day_type: DayType | None = None
     tiers: Tiers | None = None
     demand_charge_usd_per_kw: Charge | None = None
+    demand_period: Name | None = Field(
+        default=None, description="Rows of one demand period share one peak; `name` if left out"
+    )
     rate: Price | None = Field(default=None, validate_default=True)
 
     @field_validator("start", "end")
@@ -158,6 +170,7 @@ class TouRow(Part):
             day_type=self.day_type,
             tiers=tiers,
             demand_charge_per_kw=self.demand_charge_usd_per_kw,
+            demand_period=self.demand_period,
         )
 
 
@@ -193,12 +206,12 @@ class CreditRow(Part):
     """What is taken off before taxes."""
 
     name: Name
-    usd_per_month: Charge | None = None
-    usd_per_kwh: Price | None = Field(default=None, validate_default=True)
+    usd_per_month: SignedCharge | None = None
+    usd_per_kwh: SignedPrice | None = Field(default=None, validate_default=True)
 
     @field_validator("usd_per_kwh")
     @classmethod
-    def _something(cls, per_kwh: Price | None, info: ValidationInfo) -> Price | None:
+    def _something(cls, per_kwh: Decimal | None, info: ValidationInfo) -> Decimal | None:
         if per_kwh is None and info.data.get("usd_per_month") is None:
             msg = "a credit has usd_per_month, usd_per_kwh or both"
             raise ValueError(msg)

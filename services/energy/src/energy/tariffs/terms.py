@@ -50,7 +50,7 @@ class RateFields(Part):
     Money is in `currency`, whatever the names of the fields say.
     """
 
-    name: Name = "Unnamed rate"
+    name: Name
     description: _Text | None = None
     location: _Label | None = None
     site_id: UUID | None = None
@@ -77,14 +77,14 @@ class RateFields(Part):
     tier_rule: TierRule = "pro_rata"
     index_series_id: UUID | None = None
     adder_usd_per_kwh: SignedPrice | None = None
-    export_usd_per_kwh: Price | None = None
+    export_usd_per_kwh: SignedPrice | None = None
 
     daily_service_charge_usd: Charge | None = None
     monthly_service_charge_usd: Charge | None = None
     minimum_monthly_charge_usd: Charge | None = None
 
     demand_charge_usd_per_kw: Charge | None = None
-    demand_interval_minutes: Annotated[Literal[5, 10, 15, 20, 30, 60], Number] = 15
+    demand_interval_minutes: Annotated[Literal[15, 30, 60], Number] = 15
     demand_window: DemandWindow = "fixed"
     demand_ratchet_percent: Percent | None = None
     demand_ratchet_months: Annotated[Whole, Field(ge=0, le=60)] = 0
@@ -96,17 +96,13 @@ class RateFields(Part):
         default_factory=list[CreditRow]
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_what_is_only_shown(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        fields = cast("dict[str, Any]", given)
-        return {name: value for name, value in fields.items() if name not in READ_ONLY}
+    def zone(self) -> str:
+        """Return the name of the zone whose hours these are."""
+        return self.timezone or UTC_NAME
 
     def tariff(self) -> Tariff:
         """Return the tariff that these fields mean."""
-        zone = self.timezone or UTC_NAME
+        zone = self.zone()
         return Tariff(
             name=self.name,
             rate_type=self.rate_type,
@@ -138,6 +134,18 @@ class RateFields(Part):
             taxes=tuple(row.tax() for row in self.taxes),
             credits=tuple(row.credit() for row in self.credits),
         )
+
+
+class RateInput(RateFields):
+    """The fields of a rate as somebody sends them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_is_only_shown(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        fields = cast("dict[str, Any]", given)
+        return {name: value for name, value in fields.items() if name not in READ_ONLY}
 
 
 class StoredTerms(RateFields):

@@ -1,0 +1,34 @@
+"""What is published of the rates."""
+
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from common.events import Event
+
+
+class TariffChanged(Event):
+    """A rate as it now is. `version` orders the events, `rate_version` is what a bill names."""
+
+    type: ClassVar[str] = "energy.tariff.changed.v1"
+    aggregate: ClassVar[str] = "rate_id"
+
+    rate_id: UUID
+    rate_version: int
+    site_id: UUID | None
+    location: str | None
+    name: str
+    active: bool
+    """Whether it is the rate in force of its site or location; with neither, the default one."""
+    rate_type: Literal["flat", "tou", "tiered", "index"]
+    currency: str
+    timezone: str
+    tariff: dict[str, Any]
+    """All fields, as the API shows them, but for notes and the account's number."""
+    mean_usd_per_kwh: str | None
+    """Mean energy price of the week to come for an even load, in `currency`; null where the price
+    depends on an index or on how much is used."""
+    valid_from: datetime
+    """Since when this version says what it says."""
+    removed: bool
+    changed_at: datetime
