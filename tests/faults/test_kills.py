@@ -17,7 +17,9 @@ from tests.running import FLEET, System, eventually
 pytestmark = [pytest.mark.e2e, pytest.mark.kafka]
 
 
-@pytest.mark.parametrize("name", ["gateway", "calculator", "hosting", "telemetry", "intelligence", "energy"])
+@pytest.mark.parametrize(
+    "name", ["gateway", "calculator", "hosting", "telemetry", "intelligence", "energy"]
+)
 def test_a_killed_service_takes_up_the_plan_again(whole: System, name: str) -> None:
     with no_machine_is_called_silent(whole):
         carry_through(whole, killed(name), killed(name))

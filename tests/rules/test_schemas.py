@@ -38,7 +38,8 @@ async def test_every_tenant_table_is_walled_off(catalogue: str) -> None:
         SELECT n.nspname, c.relname FROM pg_class c
         JOIN pg_namespace n ON n.oid = c.relnamespace
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'organisation_id'
-        WHERE n.nspname IN ('gateway', 'calculator', 'hosting', 'telemetry', 'intelligence', 'energy')
+        WHERE n.nspname IN
+            ('gateway', 'calculator', 'hosting', 'telemetry', 'intelligence', 'energy')
         AND c.relkind IN ('r', 'p') AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
     """
     open_tables = {tuple(row) for row in await _rows(catalogue, query)}
