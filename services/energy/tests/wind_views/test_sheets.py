@@ -9,7 +9,7 @@ from pydantic import BaseModel, PlainSerializer
 from python_calamine import CalamineWorkbook
 
 from energy.wind_views.figures import Bitcoin, Money
-from energy.wind_views.sheets import XLSX, Format, _accepted, shown
+from energy.wind_views.sheets import XLSX, Format, accepted_format, shown
 
 Plain = Annotated[Decimal, PlainSerializer(str)]
 
@@ -118,4 +118,4 @@ async def test_in_a_workbook_figures_are_numbers_and_text_is_no_formula() -> Non
     ],
 )
 def test_the_best_of_the_accepted_kinds_is_sent(header: str, wanted: str) -> None:
-    assert _accepted(header) == wanted
+    assert accepted_format(header) == wanted

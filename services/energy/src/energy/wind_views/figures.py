@@ -23,13 +23,19 @@ def _text(places: int) -> PlainSerializer:
 Mwh = Annotated[Decimal, _text(6), _SCHEMA]
 Money = Annotated[Decimal, _text(6), _SCHEMA]
 Bitcoin = Annotated[Decimal, _text(8), _SCHEMA]
-FineBitcoin = Annotated[Decimal, _text(14), _SCHEMA]
-"""Where one machine's half-hour is at stake: a satoshi would be too coarse."""
+BitcoinRate = Annotated[Decimal, _text(14), _SCHEMA]
+"""Of one MWh, or of one machine: there a satoshi would be too coarse."""
 Difficulty = Annotated[Decimal, _text(6), _SCHEMA]
 Percent = Annotated[Decimal, _text(4), _SCHEMA]
-Count = Annotated[Decimal, _text(6), _SCHEMA]
+Quantity = Annotated[Decimal, _text(6), _SCHEMA]
 
 
 def ratio(part: Decimal | None, whole: Decimal | None) -> Decimal | None:
     """Return part / whole, or None where one is unknown or the whole is nothing."""
     return None if part is None or not whole else part / whole
+
+
+def percent(part: Decimal | None, whole: Decimal | None) -> Decimal | None:
+    """Return how many percent of a whole a part is, or None where that is unknown."""
+    share = ratio(part, whole)
+    return None if share is None else share * 100

@@ -47,14 +47,14 @@ def _wanted(
     ] = None,
     accept: Annotated[str | None, Header(max_length=1000, include_in_schema=False)] = None,
 ) -> Format:
-    return file_format or _accepted(accept or "")
+    return file_format or accepted_format(accept or "")
 
 
 Wanted = Annotated[Format, Depends(_wanted)]
 """The format in which the caller wants an answer."""
 
 
-def _accepted(header: str) -> Format:
+def accepted_format(header: str) -> Format:
     """Return the best of the formats that an Accept header names; JSON where it names none."""
     best: tuple[int, Format] = (0, "json")
     for part in header.split(","):

@@ -1,0 +1,153 @@
+"""What a reader asks for beside the span: whose energy, which rows count, which miner model."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from fastapi import Depends, Query
+from sqlalchemy import distinct, exists, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.elements import ColumnElement
+
+from common.errors import Invalid, NotFound
+from energy.facts.reading import model_named
+from energy.wind.models import BmUnit, CurtailmentRecord
+from energy.wind.summary_models import BitcoinYearlySummary, FarmDailySummary
+from energy.wind_views.figures import Currency
+
+SoFlag = Literal["true", "any"]
+DEFAULT_MODEL = "S19J_PRO"
+MAX_NAME = 128
+TEXT = r"^[^\x00-\x1f\x7f]+$"
+"""No control characters: a name that the database could not even be asked for."""
+
+
+class NoWindData(NotFound):
+    title: ClassVar[str] = "Nothing is known of this time"
+
+
+class UnknownLeadParty(NotFound):
+    title: ClassVar[str] = "No such lead party"
+
+
+class UnknownFarm(NotFound):
+    title: ClassVar[str] = "No such wind farm"
+
+
+class UnknownMinerModel(Invalid):
+    title: ClassVar[str] = "No such miner model"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Whose energy is meant, and whether bids without the SO flag count too."""
+
+    lead_party: str | None = None
+    farm_id: str | None = None
+    any_flag: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether everybody's energy is meant."""
+        return self.lead_party is None and self.farm_id is None
+
+    def of_summaries(self) -> list[ColumnElement[bool]]:
+        """Return the conditions on a farm's days."""
+        table = FarmDailySummary
+        return self._conditions(table.lead_party_name, table.farm_id)
+
+    def of_records(self) -> list[ColumnElement[bool]]:
+        """Return the conditions on the accepted bids."""
+        table = CurtailmentRecord
+        conditions = self._conditions(table.lead_party_name, table.farm_id)
+        return conditions if self.any_flag else [*conditions, table.so_flag.is_(True)]
+
+    def _conditions(
+        self, party: InstrumentedAttribute[str], farm: InstrumentedAttribute[str]
+    ) -> list[ColumnElement[bool]]:
+        wanted = ((party, self.lead_party), (farm, self.farm_id))
+        return [column == value for column, value in wanted if value is not None]
+
+
+LeadPartyQuery = Annotated[
+    str | None,
+    Query(min_length=1, max_length=MAX_NAME, pattern=TEXT, description="Only this lead party's"),
+]
+FarmQuery = Annotated[
+    str | None,
+    Query(min_length=1, max_length=MAX_NAME, pattern=TEXT, description="Only this BM unit's"),
+]
+SoFlagQuery = Annotated[
+    SoFlag,
+    Query(description="`any`: all accepted bids of wind; else those with the SO flag only"),
+]
+ModelQuery = Annotated[
+    str,
+    Query(min_length=1, max_length=MAX_NAME, pattern=TEXT, description="Name of a miner model"),
+]
+CurrencyQuery = Annotated[Currency, Query(description="Of the current price and the values")]
+
+
+async def _of_party(lead_party: LeadPartyQuery = None, so_flag: SoFlagQuery = "true") -> Filter:
+    return Filter(lead_party=lead_party, any_flag=so_flag == "any")
+
+
+async def _of_farm(
+    lead_party: LeadPartyQuery = None, farm_id: FarmQuery = None, so_flag: SoFlagQuery = "true"
+) -> Filter:
+    return Filter(lead_party=lead_party, farm_id=farm_id, any_flag=so_flag == "any")
+
+
+PartyFilter = Annotated[Filter, Depends(_of_party)]
+FarmFilter = Annotated[Filter, Depends(_of_farm)]
+
+
+async def chosen_model(session: AsyncSession, name: str) -> str:
+    """Return a miner model's name as the calculations spell it.
+
+    A model that is known but was never calculated with keeps the name that it was asked by.
+
+    Raises:
+        UnknownMinerModel: nobody knows it.
+    """
+    known = list(await session.scalars(select(distinct(BitcoinYearlySummary.miner_model))))
+    for one in known:
+        if _folded(one) == _folded(name):
+            return one
+    if _folded(name) != _folded(DEFAULT_MODEL) and await model_named(session, name) is None:
+        told = ", ".join(sorted(known)) or "none yet"
+        raise UnknownMinerModel(
+            f"There is no miner model {name!r}; calculated are: {told}.", field="miner_model"
+        )
+    return name
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("_", " ").strip()
+
+
+async def require_known(session: AsyncSession, wanted: Filter) -> None:
+    """Refuse a lead party or farm that nobody knows: its nothing is no figure.
+
+    Raises:
+        UnknownLeadParty: no unit ever was its own, and nothing was curtailed in its name.
+        UnknownFarm: the same of a unit.
+    """
+    unit, row = BmUnit, FarmDailySummary
+    if wanted.lead_party is not None:
+        named = or_(
+            exists().where(unit.lead_party_name == wanted.lead_party),
+            exists().where(row.lead_party_name == wanted.lead_party),
+        )
+        if not await session.scalar(select(named)):
+            raise UnknownLeadParty(
+                f"No wind farm has the lead party {wanted.lead_party!r}; "
+                "GET /api/wind/lead-parties lists them."
+            )
+    if wanted.farm_id is not None:
+        named = or_(
+            exists().where(unit.bm_unit == wanted.farm_id),
+            exists().where(row.farm_id == wanted.farm_id),
+        )
+        if not await session.scalar(select(named)):
+            raise UnknownFarm(f"There is no wind unit {wanted.farm_id!r}.")
