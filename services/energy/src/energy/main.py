@@ -8,9 +8,9 @@ import energy.signals.models
 import energy.wind.summary_models  # noqa: F401  (until their routes are here)
 from common.app import Service, service_app
 from common.jobs import jobs_router
-from energy.costs import reactions as cost_reactions
 from energy.carbon import routes as carbon
 from energy.carbon.keeping import keep_intensities
+from energy.costs import reactions as cost_reactions
 from energy.currencies import routes as currencies
 from energy.currencies.keeping import keep_rates
 from energy.db import Base, Job
