@@ -29,6 +29,11 @@ def _decimal_text(value: Decimal) -> str:
     return f"{value:f}"
 
 
+def _shortest_text(value: Decimal) -> str:
+    # One number has one text: 0.5 and 0.50 are no different versions of a rate.
+    return f"{value.normalize():f}"
+
+
 def _known_zone(name: str) -> str:
     if name not in _zones():
         msg = "is not the name of an IANA time zone, as Europe/London"
@@ -65,7 +70,7 @@ def _not_remote(moment: datetime) -> datetime:
 
 
 Number = BeforeValidator(_plain)
-_Out = PlainSerializer(_decimal_text, return_type=str)
+_Out = PlainSerializer(_shortest_text, return_type=str)
 _OutSchema = WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}, mode="serialization")
 
 Price = Annotated[
