@@ -46,9 +46,11 @@ class Window:
     day_type: DayType | None = None
     """Beside `days`: `holiday` is a day of the tariff's list, `weekday` and `weekend` are not."""
     tiers: tuple[Tier, ...] = ()
-    """Instead of `rate`, by the period's own running total."""
+    """Instead of `rate`; the meter's total decides which step holds, not this period's."""
     demand_charge_per_kw: Decimal | None = None
     """For the highest demand within this period's hours of a month, beside the tariff's own."""
+    demand_period: str | None = None
+    """Windows of one demand period share one peak; None: the period of the window's name."""
 
 
 @dataclass(frozen=True, slots=True)

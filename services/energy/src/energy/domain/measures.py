@@ -1,0 +1,297 @@
+"""What a bill follows from: energy by month and price, peaks, shares of days. Exact.
+
+In numpy and whole numbers; `measures_exact` finds the same with nothing but fractions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+
+from energy.domain import demand, tiers
+from energy.domain.load import (
+    MILLIWATT_HOURS,
+    NANO,
+    IndexPrices,
+    IntArray,
+    Integers,
+    Load,
+    Pieces,
+    Unbillable,
+    cut,
+    sums,
+)
+from energy.domain.prices import price_keys, tiers_of
+from energy.domain.tariff import Tariff
+from energy.domain.timeline import Timeline, timeline
+from energy.domain.zone import YearMonth, day_seconds, day_start, month_of, seconds_of
+
+NOTHING = Fraction(0)
+
+
+@dataclass
+class MonthMeasure:
+    """One local month, as far as it is billed. Energy in kWh."""
+
+    month: YearMonth
+    days: Fraction = NOTHING
+    """Shares of its local days."""
+    used: dict[int, Fraction] = field(default_factory=dict[int, Fraction])
+    """By slot."""
+    index_cost: dict[int, Fraction] = field(default_factory=dict[int, Fraction])
+    """What the index alone makes of it, by slot."""
+    stepped: dict[tuple[int, int], Fraction] = field(
+        default_factory=dict[tuple[int, int], Fraction]
+    )
+    """By slot and step, with chronological tiers."""
+    exported: Fraction = NOTHING
+    peak_kw: Fraction = NOTHING
+    billed_kw: Fraction = NOTHING
+    ratchet: YearMonth | None = None
+    """The earlier month whose peak decides what is billed."""
+    period_peaks_kw: dict[str, Fraction] = field(default_factory=dict[str, Fraction])
+    coincident_kwh: Fraction = NOTHING
+    coincident_hours: Fraction = NOTHING
+
+    def total(self) -> Fraction:
+        """Return all energy taken."""
+        return sum(self.used.values(), NOTHING)
+
+    def share(self) -> Fraction:
+        """Return how much of the month is billed."""
+        return self.days / self.month.days()
+
+
+@dataclass(frozen=True)
+class Measures:
+    """All months of a bill."""
+
+    months: list[MonthMeasure]
+    split_intervals: int
+    longest_s: int
+    """Of the readings; 0 when the power is stated to be constant."""
+
+
+@dataclass(frozen=True, eq=False)
+class Laid:
+    """A load laid on a tariff's timeline: where each piece lies."""
+
+    pieces: Pieces
+    months: list[YearMonth]
+    month: IntArray
+    day: IntArray
+    """From the first day of the span."""
+    slot: IntArray
+    taken: Integers
+    """Units of energy that are no export."""
+    index: IntArray | None
+    """Nano-currency per MWh."""
+    anchors: IntArray
+    """First second of each month."""
+
+
+def span_of(load: Load, span_s: tuple[int, int] | None) -> tuple[int, int]:
+    """Return the billed span: the load's own unless a longer one is given."""
+    own = load.span_s()
+    if span_s is None:
+        return own
+    if span_s[0] > own[0] or span_s[1] < own[1]:
+        raise Unbillable("outside_span", "intervals", "An interval lies outside start and end.")
+    return span_s
+
+
+def clipped(tariff: Tariff, span_s: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the system's peak hours inside the span, in seconds."""
+    found: list[tuple[int, int]] = []
+    for start, end in tariff.coincident_hours:
+        low, high = max(seconds_of(start), span_s[0]), min(seconds_of(end), span_s[1])
+        if low < high:
+            found.append((low, high))
+    return found
+
+
+def lay(tariff: Tariff, load: Load, index: IndexPrices | None, span_s: tuple[int, int]) -> Laid:
+    """Cut a load wherever this tariff could need it, and say where each piece lies."""
+    line = timeline(tariff, *span_s)
+    first, last = int(line.day[0]), int(line.day[-1])
+    by_day = [month_of(day) for day in range(min(first, last), max(first, last) + 1)]
+    months = list(dict.fromkeys(by_day))
+    anchors = np.array([day_start(tariff.timezone, m.first_day()) for m in months], np.int64)
+    edges = [line.starts_s, anchors]
+    edges += [np.array(hour, np.int64) for hour in clipped(tariff, span_s)]
+    if tariff.demand_window == "fixed":
+        edges.append(demand.bin_edges(anchors, span_s[1], tariff.demand_interval_minutes * 60))
+    if index is not None:
+        edges.append(index.edges())
+    pieces = cut(load, edges)
+    row = line.rows_at(pieces.starts_s)
+    day = line.day[row] - first
+    numbers = {month: number for number, month in enumerate(months)}
+    month_of_day = np.array([numbers[month] for month in by_day], np.int64)
+    taken = np.maximum(pieces.units, 0)
+    return Laid(
+        pieces=pieces,
+        months=months,
+        month=month_of_day[day],
+        day=day,
+        slot=line.slot[row],
+        taken=taken,
+        index=_index_prices(tariff, index, pieces, taken),
+        anchors=anchors,
+    )
+
+
+def _index_prices(
+    tariff: Tariff, index: IndexPrices | None, pieces: Pieces, taken: Integers
+) -> IntArray | None:
+    """Return each piece's price of the index; where nothing is taken none is asked for."""
+    if tariff.rate_type != "index":
+        return None
+    if index is None:
+        raise Unbillable("price_missing", "index", "An index tariff needs the index's prices.")
+    prices = np.zeros(len(pieces.starts_s), np.int64)
+    some = taken != 0
+    prices[some] = index.at(pieces.starts_s[some])
+    return prices
+
+
+def measure(
+    tariff: Tariff,
+    load: Load,
+    index: IndexPrices | None,
+    earlier: Mapping[YearMonth, Decimal],
+    span_s: tuple[int, int],
+) -> Measures:
+    """Measure a load under a tariff."""
+    laid = lay(tariff, load, index, span_s)
+    found = [MonthMeasure(month) for month in laid.months]
+    _days(tariff, found, timeline(tariff, *span_s))
+    _energy(tariff, laid, found)
+    _peaks(tariff, laid, found, earlier)
+    _coincident(laid, found, clipped(tariff, span_s))
+    for (slot, month, step), kwh in chronological(tariff, laid, found).items():
+        found[month].stepped[slot, step] = kwh
+    lengths = load.ends_s - load.starts_s
+    return Measures(
+        found,
+        0 if load.constant else _split_intervals(tariff, laid),
+        0 if load.constant else int(lengths.max()),
+    )
+
+
+def _days(tariff: Tariff, found: list[MonthMeasure], line: Timeline) -> None:
+    first = int(line.day.min())
+    covered = np.zeros(int(line.day.max()) - first + 1, np.int64)
+    np.add.at(covered, line.day - first, line.ends_s - line.starts_s)
+    lengths = day_seconds(tariff.timezone, first, first + len(covered) - 1)
+    by_month = {one.month: one for one in found}
+    for offset, seconds in enumerate(covered.tolist()):
+        if seconds:
+            share = Fraction(seconds, lengths[first + offset])
+            by_month[month_of(first + offset)].days += share
+
+
+def _energy(tariff: Tariff, laid: Laid, found: list[MonthMeasure]) -> None:
+    slots = len(tariff.windows) + 1
+    group = laid.month * slots + laid.slot
+    for row, units in enumerate(sums(laid.taken, group, len(found) * slots)):
+        if units:
+            found[row // slots].used[row % slots] = laid.pieces.kwh(units)
+    given = np.minimum(laid.pieces.units, 0)
+    for one, units in zip(found, sums(given, laid.month, len(found)), strict=True):
+        one.exported = -laid.pieces.kwh(units)
+    if laid.index is None:
+        return
+    cost = laid.taken.astype(object) * laid.index.astype(object)
+    for row, units in enumerate(sums(cost, group, len(found) * slots)):
+        if units:
+            amount = laid.pieces.kwh(units) / (1000 * NANO)
+            found[row // slots].index_cost[row % slots] = amount
+
+
+def demand_period(tariff: Tariff, slot: int) -> str | None:
+    """Return under which name a slot's demand is charged."""
+    if not slot or tariff.windows[slot - 1].demand_charge_per_kw is None:
+        return None
+    window = tariff.windows[slot - 1]
+    return window.demand_period or window.name
+
+
+def _peaks(
+    tariff: Tariff,
+    laid: Laid,
+    found: list[MonthMeasure],
+    earlier: Mapping[YearMonth, Decimal],
+) -> None:
+    pieces = laid.pieces
+    draws = demand.Draws(pieces.starts_s, pieces.ends_s, laid.taken, pieces.scale, laid.month)
+    for one, peak in zip(found, demand.peaks_kw(tariff, draws, laid.anchors), strict=True):
+        one.peak_kw = peak
+    periods = [demand_period(tariff, slot) for slot in range(len(tariff.windows) + 1)]
+    for period in dict.fromkeys(name for name in periods if name is not None):
+        chosen = np.array([name == period for name in periods])[laid.slot]
+        inside = draws.where(chosen)
+        for one, peak in zip(found, demand.peaks_kw(tariff, inside, laid.anchors), strict=True):
+            if peak:
+                one.period_peaks_kw[period] = peak
+    peaks = {one.month: one.peak_kw for one in found}
+    for one in found:
+        one.billed_kw, one.ratchet = demand.billed_kw(tariff, one.month, peaks, earlier)
+
+
+def _coincident(laid: Laid, found: list[MonthMeasure], hours: list[tuple[int, int]]) -> None:
+    starts = laid.pieces.starts_s
+    for low, high in hours:
+        month = int(np.searchsorted(laid.anchors, low, side="right")) - 1
+        units = laid.taken[(starts >= low) & (starts < high)].sum()
+        found[month].coincident_kwh += laid.pieces.kwh(units)
+        found[month].coincident_hours += Fraction(high - low, 3600)
+
+
+def _split_intervals(tariff: Tariff, laid: Laid) -> int:
+    keys, interval = price_keys(tariff)[laid.slot], laid.pieces.interval
+    change = keys[1:] != keys[:-1]
+    if laid.index is not None:
+        change |= laid.index[1:] != laid.index[:-1]
+    return len(np.unique(interval[1:][change & (interval[1:] == interval[:-1])]))
+
+
+def chronological(
+    tariff: Tariff, laid: Laid, found: list[MonthMeasure]
+) -> dict[tuple[int, int, int], Fraction]:
+    """Return kWh by (slot, month, step) where the running total decides."""
+    parts: dict[tuple[int, int, int], Fraction] = {}
+    for slot, steps in running_steps(tariff, laid, found).items():
+        chosen = laid.slot == slot
+        month = laid.month[chosen]
+        for step, units in enumerate(steps.parts):
+            for number, total in enumerate(sums(units[chosen], month, len(found))):
+                parts[slot, number, step] = laid.pieces.kwh(total)
+        for piece, step, part in steps.moved:
+            if chosen[piece]:
+                moved = part / (laid.pieces.scale * MILLIWATT_HOURS)
+                parts[slot, int(laid.month[piece]), step] += moved
+    return {key: kwh for key, kwh in parts.items() if kwh}
+
+
+def running_steps(tariff: Tariff, laid: Laid, found: list[MonthMeasure]) -> dict[int, tiers.Steps]:
+    """Return the steps of every piece as each slot's own limits would have them."""
+    if tariff.tier_rule != "chronological":
+        return {}
+    known: dict[tuple[tuple[Fraction, ...], ...], tiers.Steps] = {}
+    result: dict[int, tiers.Steps] = {}
+    daily = tariff.tier_unit == "kwh_per_day"
+    group = laid.day if daily else laid.month
+    for slot in np.unique(laid.slot).tolist():
+        if not (steps := tiers_of(tariff, slot)):
+            continue
+        limits = [tuple(tiers.limits_kwh(tariff, steps, m.days, m.billed_kw)) for m in found]
+        if daily:
+            limits = limits[:1] * (int(laid.day.max()) + 1)
+        key = tuple(limits)
+        if key not in known:
+            known[key] = tiers.by_running_total(laid.taken, laid.pieces.scale, group, limits)
+        result[slot] = known[key]
+    return result

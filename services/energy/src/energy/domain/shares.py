@@ -1,0 +1,77 @@
+"""What each piece of a load costs, and each machine of what a site's half-hour costs."""
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+
+import numpy as np
+
+from energy.domain import tiers
+from energy.domain.charges import steps_of
+from energy.domain.load import MILLIWATT_HOURS, NANO, IntArray, Integers
+from energy.domain.measures import NOTHING, Laid, MonthMeasure, running_steps
+from energy.domain.prices import rate_of, tiers_of
+from energy.domain.tariff import Tariff
+
+
+def cost_of_pieces(tariff: Tariff, laid: Laid, found: list[MonthMeasure]) -> tuple[Integers, int]:
+    """Return units times price in nano-currency, over one denominator."""
+    running = running_steps(tariff, laid, found)
+    prices = {
+        (slot, number): _price(tariff, one, slot) * NANO
+        for number, one in enumerate(found)
+        for slot in one.used
+        if slot not in running
+    }
+    known = [*prices.values(), *_moved(tariff, running)]
+    known += [Fraction(t.rate) * NANO for slot in running for t in tiers_of(tariff, slot)]
+    common = math.lcm(1000, *(one.denominator for one in known))
+    cost = np.zeros(len(laid.slot), object)
+    for (slot, number), price in prices.items():
+        chosen = (laid.slot == slot) & (laid.month == number)
+        cost[chosen] = laid.taken[chosen].astype(object) * int(price * common)
+    for slot, steps in running.items():
+        chosen = laid.slot == slot
+        rates = [Fraction(tier.rate) * NANO * common for tier in tiers_of(tariff, slot)]
+        for rate, units in zip(rates, steps.parts, strict=True):
+            cost[chosen] += units[chosen].astype(object) * int(rate)
+        for piece, step, part in steps.moved:
+            cost[piece] += int(part * rates[step]) * int(chosen[piece])
+    if laid.index is not None:
+        cost += laid.taken.astype(object) * laid.index.astype(object) * (common // 1000)
+    return cost, common
+
+
+def _moved(tariff: Tariff, running: Mapping[int, tiers.Steps]) -> list[Fraction]:
+    return [
+        part * Fraction(tiers_of(tariff, slot)[step].rate) * NANO
+        for slot, steps in running.items()
+        for _, step, part in steps.moved
+    ]
+
+
+def _price(tariff: Tariff, one: MonthMeasure, slot: int) -> Fraction:
+    """Return what a kWh of a slot costs in a month, its steps taken together."""
+    if steps := tiers_of(tariff, slot):
+        parts = zip(steps_of(tariff, one, slot), steps, strict=True)
+        return sum((kwh * Fraction(step.rate) for kwh, step in parts), NOTHING) / one.used[slot]
+    return Fraction(rate_of(tariff, slot))
+
+
+def amounts_nano(mwh_e6: IntArray, nano_per_kwh: IntArray) -> IntArray:
+    """Return energy times price in nano-currency, half up; shapes broadcast."""
+    whole, rest = np.divmod(mwh_e6, MILLIWATT_HOURS)
+    return whole * nano_per_kwh + (rest * nano_per_kwh + MILLIWATT_HOURS // 2) // MILLIWATT_HOURS
+
+
+def shares_nano(cost_nano: IntArray, machine_mwh_e6: IntArray) -> IntArray:
+    """Spread each half-hour's cost over its machines, by their energy.
+
+    Rows are machines, columns half-hours. The shares of a half-hour add up to its cost exactly:
+    each is what it adds to the rounded running sum, so it is within a nano of its exact value.
+    """
+    running = np.cumsum(machine_mwh_e6, axis=0)
+    whole = running[-1].astype(np.float64)
+    reached = np.divide(running, whole, where=whole > 0, out=np.zeros(running.shape))
+    up_to = np.rint(reached * cost_nano).astype(np.int64)
+    return np.diff(up_to, axis=0, prepend=0)

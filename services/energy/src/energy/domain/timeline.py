@@ -1,0 +1,155 @@
+"""Which window of a tariff holds when: days as cuts in wall-clock minutes, laid on real seconds.
+
+A window is known by its slot: its place in the tariff's schedule from 1; 0 is the fallback.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from energy.domain.load import IntArray
+from energy.domain.tariff import DAY_MINUTES, DayType, Tariff, Window
+from energy.domain.zone import date_of, day_parts
+
+FALLBACK = 0
+SATURDAY_SUNDAY = (5, 6)
+
+
+class DayKind(NamedTuple):
+    """What a day is to a schedule."""
+
+    month: int
+    weekday: int
+    """0 is Monday."""
+    holiday: bool
+
+    def day_type(self) -> DayType:
+        """Return what kind of day it is."""
+        if self.holiday:
+            return "holiday"
+        return "weekend" if self.weekday in SATURDAY_SUNDAY else "weekday"
+
+
+class Stretch(NamedTuple):
+    """Minutes of a day between two cuts, and the slots that claim them."""
+
+    start_minute: int
+    end_minute: int
+    slots: tuple[int, ...]
+
+
+def kind_of(tariff: Tariff, day: int) -> DayKind:
+    """Return what a local day is to the tariff."""
+    on = date_of(day)
+    return DayKind(on.month, on.weekday(), on in tariff.holidays)
+
+
+def in_season(tariff: Tariff, month: int) -> bool:
+    """Whether the windows hold in this month."""
+    first, last = tariff.season_start_month, tariff.season_end_month
+    if first is None or last is None:
+        return True
+    return first <= month <= last if first <= last else month >= first or month <= last
+
+
+def _holds(tariff: Tariff, window: Window, kind: DayKind) -> bool:
+    return (
+        kind.weekday in window.days
+        and kind.month in window.months
+        and window.day_type in (None, kind.day_type())
+        and in_season(tariff, kind.month)
+    )
+
+
+def _claims(
+    tariff: Tariff, window: Window, kind: DayKind, before: DayKind
+) -> list[tuple[int, int]]:
+    """Return the minutes of a day that a window claims.
+
+    After midnight a wrapped window holds by the day's own right, or with `wrap_day=start` by that
+    of the day before, on which it began.
+    """
+    start, end = window.start_minute, window.end_minute
+    holds = _holds(tariff, window, kind)
+    if start < end:
+        return [(start, end)] if holds else []
+    claims = [(start, DAY_MINUTES)] if holds else []
+    early = _holds(tariff, window, before) if tariff.wrap_day == "start" else holds
+    return [(0, end), *claims] if early and end else claims
+
+
+def stretches(tariff: Tariff, kind: DayKind, before: DayKind) -> list[Stretch]:
+    """Return a whole day, cut where any window begins or ends."""
+    claims = [
+        (start, end, slot)
+        for slot, window in enumerate(tariff.windows, start=1)
+        for start, end in _claims(tariff, window, kind, before)
+    ]
+    cuts = sorted({0, DAY_MINUTES, *(minute for claim in claims for minute in claim[:2])})
+    return [
+        Stretch(low, high, tuple(slot for start, end, slot in claims if start <= low < end))
+        for low, high in pairwise(cuts)
+    ]
+
+
+class Schedule:
+    """A tariff's days, each kind worked out once."""
+
+    def __init__(self, tariff: Tariff) -> None:
+        self.tariff = tariff
+        self._plans: dict[tuple[DayKind, DayKind], list[tuple[int, int, int]]] = {}
+
+    def plan(self, day: int) -> list[tuple[int, int, int]]:
+        """Return (start second, end second, slot) of a local day by its wall clock."""
+        kinds = kind_of(self.tariff, day), kind_of(self.tariff, day - 1)
+        if (plan := self._plans.get(kinds)) is None:
+            plan = self._plans[kinds] = self._merged(stretches(self.tariff, *kinds))
+        return plan
+
+    @staticmethod
+    def _merged(found: list[Stretch]) -> list[tuple[int, int, int]]:
+        plan: list[tuple[int, int, int]] = []
+        for start, end, slots in found:
+            slot = slots[0] if slots else FALLBACK
+            if plan and plan[-1][2] == slot:
+                plan[-1] = (plan[-1][0], 60 * end, slot)
+            else:
+                plan.append((60 * start, 60 * end, slot))
+        return plan
+
+
+@lru_cache(maxsize=256)
+def schedule_of(tariff: Tariff) -> Schedule:
+    """Return the tariff's schedule."""
+    return Schedule(tariff)
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """Consecutive segments of one local day and one slot each."""
+
+    starts_s: IntArray
+    ends_s: IntArray
+    day: IntArray
+    slot: IntArray
+
+    def rows_at(self, seconds: IntArray) -> IntArray:
+        """Return in which segment each instant lies."""
+        return np.searchsorted(self.starts_s, seconds, side="right") - 1
+
+
+def timeline(tariff: Tariff, start_s: int, end_s: int) -> Timeline:
+    """Return the segments of [start, end)."""
+    schedule = schedule_of(tariff)
+    rows: list[tuple[int, int, int, int]] = []
+    for day, (low, high, offset) in day_parts(tariff.timezone, start_s, end_s):
+        midnight = day * 86_400 - offset
+        for first, last, slot in schedule.plan(day):
+            begins, ends = max(low, midnight + first), min(high, midnight + last)
+            if begins < ends:
+                rows.append((begins, ends, day, slot))
+    table = np.array(rows, np.int64).reshape(-1, 4).T
+    return Timeline(*(np.ascontiguousarray(column) for column in table))
