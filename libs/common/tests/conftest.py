@@ -23,6 +23,7 @@ from common.events import TOPICS, Event, Topic
 from common.idempotency import IdempotencyKey, KeyReused, StillRunning, once
 from common.ids import new_id
 from common.jobs import Jobs, Progress, Step, jobs_router, work
+from common.messaging import MessagingTables, messaging_tables
 from common.pages import Page, PageQuery, page_of, paged
 from common.runtime import Runtime
 from common.settings import ServiceSettings
@@ -38,6 +39,7 @@ class Base(DeclarativeBase):
 
 
 Outbox, Inbox, DeadLetter, AuditEvent, IdempotencyRow, Job = platform_tables(Base)
+MESSAGING = messaging_tables(Base)
 
 
 class Thing(Tenant, Base):
@@ -260,3 +262,8 @@ def service() -> Service:
 @pytest.fixture(scope="session")
 def things() -> type[Thing]:
     return Thing
+
+
+@pytest.fixture(scope="session")
+def messaging() -> MessagingTables:
+    return MESSAGING

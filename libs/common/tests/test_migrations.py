@@ -26,6 +26,7 @@ FROZEN = {
     "a tenant's table": "cd74ded983f571bc",
     "a client's table": "2e0ce11782f2b2b7",
     "a shared table": "dae7b2af3f624ab5",
+    "messaging tables": "d269f90fa54a44cd",
     "job queue": "6e74614cc9452b90",
 }
 """Digests of what revisions have run. They stay: a change is a new function with a new line."""
@@ -43,6 +44,8 @@ def emitted(name: str) -> str:
         match name:
             case "platform tables":
                 migrations.create_platform_tables("some")
+            case "messaging tables":
+                migrations.create_messaging_tables("some")
             case "a client's table":
                 migrations.tenant_policy("some", "thing", client=True)
             case "a shared table":

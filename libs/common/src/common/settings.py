@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from common import mail_transport
 
 
 class ServiceSettings(BaseSettings):
@@ -13,7 +15,10 @@ class ServiceSettings(BaseSettings):
     Names with an alias are shared by all services of an installation and carry no prefix.
     """
 
-    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+    # A value that is refused may be a secret: it is not repeated in the error.
+    model_config = SettingsConfigDict(
+        extra="ignore", populate_by_name=True, hide_input_in_errors=True
+    )
 
     database_url: SecretStr
     """DSN of the role `<service>_app`: HTTP and consumers, behind row-level security."""
@@ -40,6 +45,42 @@ class ServiceSettings(BaseSettings):
         default="INFO", validation_alias="LOG_LEVEL"
     )
     allow_simulated_miners: bool = Field(default=False, validation_alias="ALLOW_SIMULATED_MINERS")
+
+    public_url: str = Field(default="http://127.0.0.1:8080", validation_alias="GATEWAY_PUBLIC_URL")
+    """Where people reach the installation; links in letters begin with it."""
+    mail_smtp_url: SecretStr | None = Field(default=None, validation_alias="MAIL_SMTP_URL")
+    """`smtp://` or `smtps://`, `user:password@host:port`. Without it letters go to a folder."""
+    mail_from: str = Field(
+        default="Hashyard <hashyard@localhost>", validation_alias="MAIL_FROM", max_length=320
+    )
+    mail_folder: str = Field(default="", validation_alias="MAIL_FOLDER")
+    """Where letters are laid down while there is no server; neither: they wait."""
+    message_key: SecretStr | None = Field(
+        default=None, validation_alias="MESSAGE_KEY", min_length=32
+    )
+    """Secrets of webhooks and links to opt out follow from it; by default the internal key."""
+
+    @field_validator("mail_smtp_url", "message_key", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("mail_smtp_url")
+    @classmethod
+    def _smtp_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            mail_transport.smtp_server(value.get_secret_value())
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _one_sender(cls, value: str) -> str:
+        mail_transport.mailbox(value)
+        return value
+
+    def message_secret(self) -> str:
+        """Return the key from which secrets of messages follow."""
+        return (self.message_key or self.internal_key).get_secret_value()
 
     @model_validator(mode="after")
     def _production_is_real(self) -> Self:
