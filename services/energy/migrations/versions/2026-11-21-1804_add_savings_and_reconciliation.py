@@ -115,17 +115,19 @@ STATEMENTS = (
     """
     CREATE TABLE energy.curtailed_machine (
         organisation_id uuid NOT NULL,
+        command_id uuid NOT NULL,
         plan_id uuid NOT NULL,
         miner_id uuid NOT NULL,
         site_id uuid NOT NULL,
-        stopped_at timestamptz,
+        stopped_at timestamptz NOT NULL,
         ended_at timestamptz,
         power_before_w numeric(14, 3),
         power_after_w numeric(14, 3),
         estimated boolean NOT NULL,
-        CONSTRAINT pk_curtailed_machine PRIMARY KEY (plan_id, miner_id)
+        CONSTRAINT pk_curtailed_machine PRIMARY KEY (command_id)
     )
     """,
+    "CREATE INDEX ix_curtailed_machine_plan_id ON energy.curtailed_machine (plan_id, miner_id)",
     (
         "CREATE INDEX ix_curtailed_machine_organisation_id "
         "ON energy.curtailed_machine (organisation_id, site_id, stopped_at)"

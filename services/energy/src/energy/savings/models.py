@@ -43,14 +43,16 @@ class CurtailedMachine(Tenant, Base):
 
     __tablename__ = "curtailed_machine"
     __table_args__ = (
+        Index("ix_curtailed_machine_plan_id", "plan_id", "miner_id"),
         Index("ix_curtailed_machine_organisation_id", "organisation_id", "site_id", "stopped_at"),
     )
 
-    plan_id: Mapped[UUID] = mapped_column(primary_key=True)
-    miner_id: Mapped[UUID] = mapped_column(primary_key=True)
+    command_id: Mapped[UUID] = mapped_column(primary_key=True)
+    """Of the order to sleep: a plan may give it twice to one machine."""
+    plan_id: Mapped[UUID]
+    miner_id: Mapped[UUID]
     site_id: Mapped[UUID]
-    stopped_at: Mapped[datetime | None]
-    """None while only the wake has been heard of."""
+    stopped_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     power_before_w: Mapped[Decimal | None] = mapped_column(Numeric(14, 3))
     power_after_w: Mapped[Decimal | None] = mapped_column(Numeric(14, 3))
