@@ -14,10 +14,6 @@ from uuid import UUID
 
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -426,6 +422,7 @@ async def test_who_opted_out_of_a_kind_gets_no_more_of_it(
     await post.send_due(runtime, smtp)
     token = room.letters[0]["List-Unsubscribe"].strip("<>").rpartition("token=")[2]
     wish = read_opt_out(token, runtime.settings)
+    assert wish is not None
     assert wish == OptOut(organisation, f"user:{person}", "alert")
     async with tenant_session() as session:
         await post.opt_out(session, wish)
@@ -480,47 +477,25 @@ async def test_settings_choose_the_way_out(runtime: Runtime, tmp_path: Path) -> 
     there = settings.model_copy(update={"mail_folder": str(tmp_path)})
     assert isinstance(transport_of(there), Folder)
     values = settings.model_dump(exclude={"mail_smtp_url", "mail_from"})
-    made = type(settings)(**values, mail_smtp_url="smtp://127.0.0.1:25", mail_from="A <a@b.test>")
+    settings_type: Any = type(settings)
+    made = settings_type(**values, mail_smtp_url="smtp://127.0.0.1:25", mail_from="A <a@b.test>")
     assert isinstance(transport_of(made), Smtp)
     with pytest.raises(ValueError, match="mail_smtp_url") as refused:
-        type(settings)(**values, mail_smtp_url="ftp://user:canary@x")
+        settings_type(**values, mail_smtp_url="ftp://user:canary@x")
     assert "canary" not in str(refused.value)
     with pytest.raises(ValueError, match="mail address"):
-        type(settings)(**values, mail_from="a@b.test\r\nBcc: c@d.test")
-
-
-def certificate(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Return the two ends of a trust in a server named localhost."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
-        .not_valid_after(datetime(2090, 1, 1, tzinfo=UTC))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (folder / "tls.pem").write_bytes(secret + pem)
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(folder / "tls.pem")
-    return server, ssl.create_default_context(cadata=pem.decode())
+        settings_type(**values, mail_from="a@b.test\r\nBcc: c@d.test")
 
 
 async def test_nothing_leaves_a_machine_without_tls(
-    post: Post, write: Any, rows: Any, runtime: Runtime, person: UUID, tmp_path: Path
+    post: Post,
+    write: Any,
+    rows: Any,
+    runtime: Runtime,
+    person: UUID,
+    localhost_tls: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
-    server, trust = certificate(tmp_path)
+    server, trust = localhost_tls
     async with listening(Mailroom()) as plain:
         far = SmtpServer("localhost", plain.port, None, None, tls=False, plain_allowed=False)
         await write(person)

@@ -89,7 +89,7 @@ def target_of(url: str, *, loopback: bool) -> Target:
     if port < _LOWEST_LOOPBACK_PORT if near else port not in PORTS:
         msg = "use port 443 or 8443"
         raise Unsafe(msg)
-    if literal is not None and not near and not is_public(literal):
+    if not near and (host == "localhost" or (literal is not None and not is_public(literal))):
         msg = "this address is not in the public Internet"
         raise Unsafe(msg)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

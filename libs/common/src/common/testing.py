@@ -322,20 +322,24 @@ def published(
 def deliver(
     service: Service, runtime: Runtime, organisation: UUID
 ) -> Callable[..., Awaitable[UUID]]:
-    """Hand an event to the service's reactions as the consumer would; returns its id."""
+    """Hand an event to the service's reactions as the consumer would; returns its id.
+
+    Without data it is a tombstone of `key`.
+    """
     dispatcher = Dispatcher(runtime, service.reactions)
 
     async def send(
         event_type: str,
-        data: dict[str, Any],
+        data: dict[str, Any] | None,
         *,
+        key: str = "test",
         version: int = 1,
         organisation_id: UUID | None = None,
         event_id: UUID | None = None,
     ) -> UUID:
         owner = organisation_id or organisation
         chosen = event_id or new_id()
-        body = {"organisation_id": str(owner), "version": version} | data
+        body = {"organisation_id": str(owner), "version": version} | (data or {})
         message = Message(
             event_id=chosen,
             type=event_type,
@@ -346,8 +350,8 @@ def deliver(
             topic=topic_of(event_type),
             partition=0,
             position=0,
-            key="test",
-            value=orjson.dumps(body, default=str),
+            key=key,
+            value=None if data is None else orjson.dumps(body, default=str),
         )
         await dispatcher.dispatch([message])
         return chosen
