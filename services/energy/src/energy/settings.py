@@ -21,3 +21,31 @@ class Settings(ServiceSettings):
     currencies_backfill_days: int = Field(default=400, ge=0, le=11_000)
     savings_every_s: float = Field(default=60, gt=0)
     """How often the savings of plans that are not final are reckoned anew."""
+
+    elexon_url: str = "https://data.elexon.co.uk/bmrs/api/v1"
+    """Base address of Elexon's Insights API."""
+    wind_enabled: bool = False
+    """Follow new settlement periods, and reconcile by schedule."""
+    wind_parallel: int = Field(default=8, ge=1, le=50)
+    """Calls to Elexon at once."""
+    wind_rate_per_s: float = Field(default=10.0, gt=0, le=1000)
+    """Calls to Elexon a second, at most."""
+    wind_timeout_s: float = Field(default=30.0, gt=0)
+    wind_tries: int = Field(default=4, ge=1, le=20)
+    """How often a call is made before it has failed: once, and three times again."""
+    wind_batch_periods: int = Field(default=12, ge=1, le=50)
+    """Settlement periods in one step of a job."""
+    wind_pause_s: float = Field(default=0.0, ge=0, le=30)
+    """Rest between two such steps."""
+    wind_window: str = Field(default="22:00-06:00", pattern=r"^\d\d:\d\d-\d\d:\d\d$")
+    """When history is filled in, in British time; the same time twice means always."""
+    wind_models: str = Field(default="S19J_PRO,M20S,S9", min_length=1)
+    """Miner models that bitcoin is calculated for, by name or alias, with commas between."""
+    wind_poll_s: float = Field(default=60.0, gt=0)
+    """How often to look whether a new period is published."""
+    wind_publication_s: float = Field(default=900.0, ge=0)
+    """How long after its end a period is published at the earliest."""
+
+    def miner_models(self) -> list[str]:
+        """Return the names of the usual miner models."""
+        return [name.strip() for name in self.wind_models.split(",") if name.strip()]

@@ -8,12 +8,11 @@ imbalance price and pays nobody.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Context, Decimal
 from fractions import Fraction
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -187,20 +186,9 @@ def subsidy_at(height: int) -> Decimal:
     return Decimal(50 * 10**8 >> (height // 210_000)) / 10**8
 
 
-def energy_of_levels(points: Sequence[tuple[float, float]], seconds: float) -> float:
-    """Return the MWh under a line of (second, MW) points, from second 0 to `seconds`.
-
-    Levels between two points lie on the line between them; outside the points there is nothing.
-    """
-    total = 0.0
-    for (t0, level0), (t1, level1) in pairwise(points):
-        first, last = max(t0, 0.0), min(t1, seconds)
-        if last <= first:
-            continue
-        slope = (level1 - level0) / (t1 - t0)
-        mean = level0 + slope * ((first + last) / 2 - t0)
-        total += mean * (last - first)
-    return total / 3600
+def energy_of_levels(from_mw: Decimal, to_mw: Decimal, seconds: int) -> Decimal:
+    """Return the MWh under a straight line between two levels of power."""
+    return _WIDE.divide((from_mw + to_mw) * seconds, Decimal(7200))
 
 
 def _per_ths(difficulty: Decimal, subsidy_btc: Decimal) -> Fraction:
