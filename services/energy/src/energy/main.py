@@ -18,6 +18,7 @@ from energy.facts import reactions as facts
 from energy.jobs import doing
 from energy.messages import reactions as people
 from energy.settings import Settings
+from energy.tariffs import bill_routes as bills
 from energy.tariffs import events as tariff_events
 from energy.tariffs import routes as rates
 
@@ -32,6 +33,7 @@ SERVICE = Service(
         carbon.router,
         currencies.router,
         rates.router,
+        bills.router,
     ],
     events=[tariff_events.TariffChanged],
     reactions=[facts.reactions, people.reactions, cost_reactions.reactions],

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from energy.domain.schedule import IndexPrices
 from energy.domain.tariff import Tariff
 from energy.tariffs.models import IndexPrice, RateActivation, RateVersion
 from energy.tariffs.places import Whereabouts, whereabouts
@@ -99,13 +99,20 @@ async def timeline_of(session: AsyncSession, where: Whereabouts) -> Timeline:
     return Timeline(where.places, reigns, [Edition(*row) for row in versions])
 
 
-async def _tariffs(session: AsyncSession, chosen: Iterable[Chosen]) -> dict[Chosen, RatedTariff]:
+async def versions_chosen(
+    session: AsyncSession, chosen: Iterable[Chosen]
+) -> list[tuple[UUID, int, str, dict[str, Any]]]:
+    """Return versions with their names and fields."""
     rows = await session.execute(
         select(RateVersion.rate_id, RateVersion.version, RateVersion.name, RateVersion.body).where(
             tuple_(RateVersion.rate_id, RateVersion.version).in_(list(chosen))
         )
     )
-    return {(row.rate_id, row.version): rated(*row) for row in rows}
+    return [(row.rate_id, row.version, row.name, row.body) for row in rows]
+
+
+async def _tariffs(session: AsyncSession, chosen: Iterable[Chosen]) -> dict[Chosen, RatedTariff]:
+    return {row[:2]: rated(*row) for row in await versions_chosen(session, chosen)}
 
 
 def rated(rate_id: UUID, version: int, name: str, body: dict[str, Any]) -> RatedTariff:
@@ -114,18 +121,9 @@ def rated(rate_id: UUID, version: int, name: str, body: dict[str, Any]) -> Rated
     return RatedTariff(rate_id, version, name, terms.tariff(), terms.index_series_id)
 
 
-@dataclass(frozen=True, slots=True)
-class IndexPoint:
-    """The price of an interval of an index."""
-
-    start: datetime
-    end: datetime
-    price_per_mwh: Decimal
-
-
-async def index_points(
+async def index_prices(
     session: AsyncSession, series_id: UUID, start: datetime, end: datetime
-) -> list[IndexPoint]:
+) -> IndexPrices:
     """Return the prices that touch a span, in order and without overlap; gaps stay gaps."""
     before = (
         select(IndexPrice.starts_at)
@@ -134,9 +132,9 @@ async def index_points(
         .limit(1)
     )
     first = await session.scalar(before) or start
-    rows = list(
-        await session.scalars(
-            select(IndexPrice)
+    rows = (
+        await session.execute(
+            select(IndexPrice.starts_at, IndexPrice.ends_at, IndexPrice.price_per_mwh)
             .where(
                 IndexPrice.series_id == series_id,
                 IndexPrice.starts_at >= first,
@@ -144,10 +142,17 @@ async def index_points(
             )
             .order_by(IndexPrice.starts_at)
         )
+    ).all()
+    nexts: list[datetime | None] = [row.starts_at for row in rows[1:]]
+    return IndexPrices.of(
+        (row.starts_at, until, row.price_per_mwh)
+        for row, following in zip(rows, [*nexts, None], strict=True)
+        if (until := _until(row.ends_at, following, end)) > start
     )
-    nexts = [row.starts_at for row in rows[1:]] + [end]
-    points = [
-        IndexPoint(row.starts_at, min(row.ends_at or following, following), row.price_per_mwh)
-        for row, following in zip(rows, nexts, strict=True)
-    ]
-    return [point for point in points if point.end > start and point.start < end]
+
+
+def _until(ends_at: datetime | None, following: datetime | None, end: datetime) -> datetime:
+    """Return when a price ends: an open one lasts to the next, or as far as is asked."""
+    if following is not None:
+        return min(ends_at or following, following)
+    return ends_at or end

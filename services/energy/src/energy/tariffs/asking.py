@@ -1,0 +1,129 @@
+"""Finding the rate that a question is about: stored, in force somewhere, or sent along."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from common.clock import now
+from common.errors import Invalid, NotFound
+from energy.domain.tariff import Tariff
+from energy.tariffs.bill_schemas import InlineRate, RateUsed
+from energy.tariffs.checks import checked, resolved
+from energy.tariffs.models import ElectricityRate
+from energy.tariffs.places import whereabouts
+from energy.tariffs.reading import timeline_of, versions_chosen
+from energy.tariffs.registry import rate_of
+from energy.tariffs.schedules import instant
+from energy.tariffs.terms import StoredTerms
+
+MOST_COMPARED = 50
+
+
+class NoActiveRate(NotFound):
+    title: ClassVar[str] = "No rate is in force there"
+
+
+class NaiveTime(Invalid):
+    title: ClassVar[str] = "The time has no offset, and nothing says which zone it is in"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A rate that something is to be priced by."""
+
+    rate_id: UUID | None
+    version: int | None
+    terms: StoredTerms
+    tariff: Tariff
+
+    def used(self) -> RateUsed:
+        """Return how an answer names it."""
+        return RateUsed(
+            id=self.rate_id,
+            version=self.version,
+            name=self.terms.name,
+            rate_type=self.terms.rate_type,
+            location=self.terms.location,
+            site_id=self.terms.site_id,
+            timezone=self.terms.zone(),
+            currency=self.terms.currency,
+        )
+
+    def instant(self, moment: datetime, field: str) -> datetime:
+        """Return a time in UTC; one without offset is in the rate's zone.
+
+        Raises:
+            NaiveTime: it has no offset, and the rate was never given a zone.
+        """
+        if moment.tzinfo is None and self.terms.timezone_from == "default":
+            raise NaiveTime(
+                f"{field} has no offset and the rate no time zone: write {moment.isoformat()}Z, or "
+                "give the rate a timezone.",
+                field=field.rpartition(".")[2],
+            )
+        return instant(moment, ZoneInfo(self.terms.zone()))
+
+
+async def by_id(session: AsyncSession, rate_id: UUID) -> Asked:
+    """Return a stored rate as its newest version says."""
+    rate = await rate_of(session, rate_id)
+    return _asked(rate.id, rate.rate_version, StoredTerms.model_validate(rate.body))
+
+
+async def in_force(
+    session: AsyncSession,
+    *,
+    site_id: UUID | None = None,
+    location: str | None = None,
+    at: datetime | None = None,
+) -> Asked:
+    """Return the rate in force at a site or location, now or at an instant.
+
+    Raises:
+        NoActiveRate: none is.
+    """
+    where = await whereabouts(session, site_id=site_id, location=location)
+    chosen = (await timeline_of(session, where)).at(at or now())
+    if chosen is None:
+        place = f"site {site_id}" if site_id else f"location {location}" if location else "default"
+        raise NoActiveRate(
+            f"No rate is in force ({place}): create one, or activate one of those that exist.",
+            field="site_id" if site_id else "location",
+        )
+    [(rate_id, version, _, body)] = await versions_chosen(session, [chosen])
+    return _asked(rate_id, version, StoredTerms.model_validate(body))
+
+
+async def sent_along(session: AsyncSession, rate: InlineRate) -> Asked:
+    """Return a rate that came with the question, refused as a stored one would be."""
+    return _asked(None, None, await checked(session, await resolved(session, rate)))
+
+
+async def drafted(session: AsyncSession, rate: InlineRate) -> Asked:
+    """Return a rate that came with the question, whatever is wrong with it."""
+    return _asked(None, None, await resolved(session, rate))
+
+
+async def several(
+    session: AsyncSession, rate_ids: list[UUID] | None, rates: list[InlineRate] | None
+) -> list[Asked]:
+    """Return the rates to compare: those named or sent along, else all of the organisation."""
+    if rate_ids is None and rates is None:
+        rows = await session.scalars(
+            select(ElectricityRate)
+            .where(ElectricityRate.removed_at.is_(None))
+            .order_by(ElectricityRate.active.desc(), ElectricityRate.id)
+            .limit(MOST_COMPARED)
+        )
+        return [_asked(r.id, r.rate_version, StoredTerms.model_validate(r.body)) for r in rows]
+    named = [await by_id(session, rate_id) for rate_id in dict.fromkeys(rate_ids or ())]
+    return named + [await sent_along(session, rate) for rate in rates or ()]
+
+
+def _asked(rate_id: UUID | None, version: int | None, terms: StoredTerms) -> Asked:
+    return Asked(rate_id, version, terms, terms.tariff())
