@@ -21,6 +21,7 @@ from calculator.quotes.events import QuotePublished
 from calculator.quotes.publishing import publish_quotes
 from calculator.reruns import routes as reruns
 from calculator.settings import Settings
+from calculator.tariffs import reactions as tariff_reactions
 from common.app import Service, service_app
 from common.jobs import jobs_router
 from common.runtime import Runtime
@@ -50,7 +51,7 @@ SERVICE = Service(
         jobs_router("calculator", Job),
     ],
     events=[MinerModelChanged, QuotePublished, NetworkEpochChanged],
-    reactions=[quote_reactions.reactions],
+    reactions=[quote_reactions.reactions, tariff_reactions.reactions],
     background=[publish_quotes, keep_epochs, batch_jobs.do_jobs, batch_jobs.sweep, retention.sweep],
     setup=prepare,
 )

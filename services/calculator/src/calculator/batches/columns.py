@@ -15,6 +15,7 @@ import numpy as np
 from calculator.calculations.limits import LIMITS, Limit
 from calculator.domain.naming import fold
 from calculator.domain.profitability import Column
+from calculator.tariffs.pricing import FIELDS, Wanted
 from common.errors import Invalid, TooLarge
 
 MAX_ROWS = 10_000
@@ -22,7 +23,9 @@ ALIASES: Mapping[str, str] = {
     "miner_model": "model",
     "electricity_cost": "electricity_usd_per_kwh",
 }
-TEXTS = ("label", "model", "rate_id", "site_id")
+ELECTRICITY = ("electricity_usd_per_kwh", *FIELDS)
+"""Of these a row gives one."""
+TEXTS = ("label", "model", *FIELDS)
 KNOWN = frozenset({*LIMITS, *TEXTS})
 _LONGEST_TEXT = 120
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -115,14 +118,22 @@ def columns_of_rows(rows: Sequence[Any]) -> Raw:
 
 
 def with_defaults(raw: Raw, defaults: Mapping[str, Any]) -> Raw:
-    """Return the columns with a value for every row that says nothing of its own."""
+    """Return the columns with a value for every row that says nothing of its own.
+
+    A row that says how its electricity is priced, in whichever way, has no default for it.
+    """
     length = len(next(iter(raw.values())))
     filled = dict(raw)
     for name, default in _named(defaults).items():
         if isinstance(default, list | dict):
             raise BatchUnclear(f"The default of {name} must be a single value.", field=name)
         cells = raw.get(name, [None] * length)
-        filled[name] = [default if cell is None or cell == "" else cell for cell in cells]
+        alike = ELECTRICITY if name in ELECTRICITY else (name,)
+        said = [raw[one] for one in alike if one in raw]
+        filled[name] = [
+            cells[row] if any(column[row] not in (None, "") for column in said) else default
+            for row in range(length)
+        ]
     return filled
 
 
@@ -235,3 +246,8 @@ def _check_range(table: Table, name: str, limit: Limit, found: Column) -> None:
 def model_names(table: Table) -> set[str]:
     """Return the models that the rows name, folded."""
     return {fold(name) for name in table.texts["model"] if name is not None}
+
+
+def tariffs_named(table: Table) -> set[Wanted]:
+    """Return the tariffs that the rows ask for."""
+    return {Wanted(name, cell) for name in FIELDS for cell in table.texts[name] if cell is not None}

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from calculator.batches import running, sheets
 from calculator.batches.models import Batch, BatchPart
-from calculator.batches.running import Seen
+from calculator.batches.running import NOTHING_SEEN, Seen
 from calculator.batches.sheets import Asked
 from calculator.calculations.nameplates import Wall
 from calculator.db import Job
@@ -36,14 +36,22 @@ async def start(
     places = range(0, asked.length, part_rows)
     batch = await running.keep(session, caller, asked, ignored_columns, parts=len(places))
     assert batch is not None  # only users come here: they have a history
-    job = await _queue.enqueue(session, caller, KIND, {"batch_id": str(batch.id)})
+    wall = Wall.of(caller)
+    job = await _queue.enqueue(
+        session, caller, KIND, {"batch_id": str(batch.id), "tariffs": wall.tariffs}
+    )
     assert job is not None  # only with a dedupe key there may be none
     batch.job_id = job.id
     parts = [asked.part(place, place + part_rows) for place in places]
     packed = await asyncio.to_thread(lambda: [sheets.pack_asked(part) for part in parts])
-    wall = {"organisation_id": batch.organisation_id, "client_id": batch.client_id}
     session.add_all(
-        BatchPart(batch_id=batch.id, part=place, asked=one, **wall)
+        BatchPart(
+            batch_id=batch.id,
+            part=place,
+            asked=one,
+            organisation_id=batch.organisation_id,
+            client_id=batch.client_id,
+        )
         for place, one in enumerate(packed)
     )
     await session.flush()
@@ -77,10 +85,12 @@ async def carry_on(session: AsyncSession, runtime: Runtime, step: Step) -> Progr
     place: int = step.cursor.get("part", 0)
     part = await session.get_one(BatchPart, (batch.id, place))
     asked = await asyncio.to_thread(sheets.unpack_asked, part.asked)
-    seen = None if batch.market is None else Seen.of(batch.market)
-    wall = Wall(batch.organisation_id, batch.client_id)
+    seen = NOTHING_SEEN if batch.market is None else Seen.of(batch.market)
+    wall = Wall(
+        batch.organisation_id, batch.client_id, tariffs=step.arguments.get("tariffs", False)
+    )
     found, seen = await running.calculate(runtime, wall, asked, seen)
-    batch.market = None if seen is None else seen.document()
+    batch.market = seen.document()
     part.answered = await asyncio.to_thread(sheets.pack_answered, found)
     part.totals = found.totals()
     await session.flush()

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from calculator.batches.columns import RowFault, Table
-from calculator.calculations.basis import RATES_TO_COME
+from calculator.batches.columns import ELECTRICITY, RowFault, Table
 from calculator.calculations.limits import LIMITS, MARKET
 from calculator.calculations.nameplates import Nameplate
 from calculator.calculations.rounding import PLACES, rounded_column
 from calculator.calculations.schemas import Input
 from calculator.domain.naming import fold
 from calculator.domain.profitability import Column, Profitability, Scenarios, profitability
+from calculator.tariffs.pricing import FIELDS, INSTEAD, Answer, Answers, Unpriced, Wanted
 
 _ECHOED = ("hashrate_ths", "power_w", "count", "electricity_usd_per_kwh", "capex_usd")
 """Inputs that are repeated beside a row's figures."""
@@ -51,14 +51,14 @@ def needs_market(table: Table) -> bool:
     return any(bool(np.isnan(table.numbers[name][good]).any()) for name in closed)
 
 
-def settle(table: Table, plates: Mapping[str, Nameplate]) -> None:
-    """Fill in what the models say, and set the rows aside whose machine or tariff is not clear."""
+def settle(table: Table, plates: Mapping[str, Nameplate], answers: Answers) -> None:
+    """Fill in what the models say and what tariffs cost; set the rows aside that are not clear."""
     _resolve_machines(table, plates)
-    _resolve_electricity(table)
+    _resolve_electricity(table, answers)
 
 
-def answered(table: Table, market: Mapping[str, Input] | None) -> Answered:
-    """Calculate all rows of a settled table at once."""
+def answered(table: Table, market: Mapping[str, Input]) -> Answered:
+    """Calculate all rows of a settled table at once; the market is empty where none needs it."""
     _resolve_market(table, market)
     for name, limit in LIMITS.items():
         if limit.default is not None:
@@ -112,23 +112,37 @@ def _resolve_machines(table: Table, plates: Mapping[str, Nameplate]) -> None:
     table.refuse_where(unclear, "model", "machine_unclear", detail)
 
 
-def _resolve_electricity(table: Table) -> None:
-    for name in ("rate_id", "site_id"):
+def _resolve_electricity(table: Table, answers: Answers) -> None:
+    per_kwh = table.numbers["electricity_usd_per_kwh"]
+    said = (~np.isnan(per_kwh)).astype(np.int64)
+    for name in FIELDS:
         for row, cell in enumerate(table.texts[name]):
             if cell is not None:
-                table.refuse(row, name, "rate_unknown", RATES_TO_COME)
-    missing = np.isnan(table.numbers["electricity_usd_per_kwh"])
-    field = "electricity_usd_per_kwh"
-    table.refuse_where(missing, field, "electricity_unclear", f"Give {field}.")
+                said[row] += 1
+                _fill_in(table, row, name, answers[Wanted(name, cell)])
+    ways = ", ".join(ELECTRICITY)
+    for wrong, detail in ((said > 1, f"Give only one of {ways}."), (said == 0, f"Give {ways}.")):
+        table.refuse_where(wrong, ELECTRICITY[0], "electricity_unclear", detail)
 
 
-def _resolve_market(table: Table, market: Mapping[str, Input] | None) -> None:
+def _fill_in(table: Table, row: int, name: str, answer: Answer) -> None:
+    """Put a tariff's price into a row, or say why there is none."""
+    if isinstance(answer, Unpriced):
+        table.refuse(row, name, answer.code, answer.detail)
+    elif answer.currency != "USD":
+        detail = f"The tariff is in {answer.currency}. {INSTEAD}"
+        table.refuse(row, name, "currency_unknown", detail)
+    elif np.isnan(table.numbers["electricity_usd_per_kwh"][row]):
+        table.numbers["electricity_usd_per_kwh"][row] = answer.per_kwh
+
+
+def _resolve_market(table: Table, market: Mapping[str, Input]) -> None:
     open_rows = np.zeros(table.length, dtype=np.bool_)
     for name in MARKET:
         if LIMITS[name].default is None:
             open_rows |= np.isnan(table.numbers[name])
     for name in MARKET:
-        value = None if market is None else market[name].value
+        value = market[name].value if market else None
         if value is not None:
             quoted = np.where(open_rows, float(value), np.nan)
             _fill(table.numbers[name], quoted)

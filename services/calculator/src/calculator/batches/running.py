@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
@@ -10,18 +11,27 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from calculator.batches import sheets
-from calculator.batches.columns import checked, model_names
+from calculator.batches.columns import checked, model_names, tariffs_named
 from calculator.batches.models import Batch, BatchPart
 from calculator.batches.rating import TOTALS, Answered, answered, needs_market, settle
-from calculator.batches.schemas import BatchSummary, Downloads
+from calculator.batches.schemas import BatchSummary, Downloads, TariffUsed
 from calculator.batches.sheets import Asked, Part
-from calculator.calculations.basis import look
+from calculator.calculations.basis import find_prices, look
 from calculator.calculations.nameplates import Wall, find
 from calculator.calculations.rounding import PLACES, plain
 from calculator.calculations.schemas import Input
 from calculator.history import archive
 from calculator.history.models import HistoryEntry
+from calculator.tariffs.pricing import (
+    ENERGY_ONLY,
+    Answer,
+    Price,
+    Wanted,
+    answers_of,
+    document_of,
+)
 from common.auth import Principal
+from common.clock import now
 from common.errors import NotFound
 from common.runtime import Runtime
 
@@ -32,21 +42,45 @@ class BatchNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the market said, as a batch keeps it."""
+    """What the market and the tariffs said, as a batch keeps it for all its parts."""
 
     inputs: dict[str, Input]
+    """Empty as long as no row needed the market."""
     warnings: list[str]
+    answers: dict[Wanted, Answer]
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON."""
         inputs = {name: one.model_dump() for name, one in self.inputs.items()}
-        return {"inputs": inputs, "warnings": self.warnings}
+        tariffs = document_of(self.answers)
+        return {"inputs": inputs, "warnings": self.warnings, "tariffs": tariffs}
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Seen":
-        """Return what `document` made."""
+        """Return what `document` made, also before there were tariffs."""
         inputs = {name: Input.model_validate(one) for name, one in document["inputs"].items()}
-        return cls(inputs, document["warnings"])
+        return cls(inputs, document["warnings"], answers_of(document.get("tariffs", [])))
+
+    def tariffs(self) -> list[TariffUsed]:
+        """Return the tariffs by which rows were priced, each once."""
+        prices = [one for one in self.answers.values() if isinstance(one, Price)]
+        used = {one.rate_id: one for one in prices if one.currency == "USD"}
+        return [_used(one) for one in used.values()]
+
+
+NOTHING_SEEN = Seen({}, [], {})
+
+
+def _used(price: Price) -> TariffUsed:
+    return TariffUsed(
+        rate_id=UUID(price.rate_id),
+        rate_version=price.rate_version,
+        name=price.name,
+        usd_per_kwh=price.per_kwh,
+        source="tariff_mean",
+        at=datetime.fromisoformat(price.said_at),
+        stale=price.is_stale(now()),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +92,26 @@ class Finished:
 
 
 async def calculate(
-    runtime: Runtime, wall: Wall, asked: Asked, seen: Seen | None = None
-) -> tuple[Answered, Seen | None]:
+    runtime: Runtime, wall: Wall, asked: Asked, seen: Seen = NOTHING_SEEN
+) -> tuple[Answered, Seen]:
     """Calculate rows, asking the market only where one of them leaves something open.
 
-    No connection is held over the look at the market, which needs one itself.
+    What an earlier part of the batch has seen counts. No connection is held over the look at the
+    market, which needs one itself.
 
     Raises:
         MarketUnknown: a good row needs a figure of the market and none is known.
     """
     table = await asyncio.to_thread(checked, asked.raw)
     names = model_names(table)
-    settle(table, await find(runtime, wall, names) if names else {})
-    if seen is None and needs_market(table):
+    wanted = tariffs_named(table) - seen.answers.keys()
+    told = await find_prices(runtime, wall, wanted) if wanted else {}
+    seen = replace(seen, answers=seen.answers | told)
+    settle(table, await find(runtime, wall, names) if names else {}, seen.answers)
+    if not seen.inputs and needs_market(table):
         quoted = await look(runtime)
-        seen = Seen(quoted.inputs(), list(quoted.market.warnings))
-    found = await asyncio.to_thread(answered, table, None if seen is None else seen.inputs)
+        seen = replace(seen, inputs=quoted.inputs(), warnings=list(quoted.market.warnings))
+    found = await asyncio.to_thread(answered, table, seen.inputs)
     return found, seen
 
 
@@ -97,7 +135,7 @@ async def run(
         state="done",
     )
     if batch is not None:
-        batch.market = None if seen is None else seen.document()
+        batch.market = seen.document()
         packed = await asyncio.to_thread(
             lambda: (sheets.pack_asked(asked), sheets.pack_answered(found))
         )
@@ -184,7 +222,7 @@ async def _read_summary(session: AsyncSession, batch: Batch) -> BatchSummary:
     )
     done = [one for one in totals if one is not None]
     state = "done" if len(done) == batch.parts else "running" if done else "queued"
-    seen = None if batch.market is None else Seen.of(batch.market)
+    seen = NOTHING_SEEN if batch.market is None else Seen.of(batch.market)
     return _summary(
         batch, seen, done, rows=batch.rows, ignored_columns=batch.ignored_columns, state=state
     )
@@ -220,7 +258,7 @@ async def _batch(session: AsyncSession, caller: Principal, batch_id: UUID) -> Ba
 
 def _summary(
     batch: Batch | None,
-    seen: Seen | None,
+    seen: Seen,
     totals: Sequence[Mapping[str, float]],
     *,
     rows: int,
@@ -228,6 +266,7 @@ def _summary(
     state: Literal["queued", "running", "done"],
 ) -> BatchSummary:
     sums = {name: plain(sum(one[name] for one in totals), PLACES[name]) for name in TOTALS}
+    tariffs = seen.tariffs()
     downloads = None
     if batch is not None:
         path = f"/api/calculator/batch/{batch.id}/results"
@@ -240,7 +279,8 @@ def _summary(
         failed=sum(int(one["failed"]) for one in totals),
         totals=sums,
         ignored_columns=ignored_columns,
-        inputs={} if seen is None else seen.inputs,
-        warnings=[] if seen is None else seen.warnings,
+        inputs=seen.inputs,
+        tariffs=tariffs,
+        warnings=[*seen.warnings, ENERGY_ONLY] if tariffs else seen.warnings,
         downloads=downloads,
     )

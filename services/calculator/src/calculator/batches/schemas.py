@@ -3,7 +3,7 @@
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from calculator.calculations.schemas import Figures, Input
 
@@ -44,6 +44,18 @@ class Downloads(BaseModel):
     xlsx: str
 
 
+class TariffUsed(BaseModel):
+    """A tariff that rows were priced by, at its mean energy price over a week."""
+
+    rate_id: UUID
+    rate_version: int
+    name: str
+    usd_per_kwh: float
+    source: Literal["tariff_mean"]
+    at: AwareDatetime = Field(description="When the mean was published.")
+    stale: bool = Field(description="Whether the week of the mean is over.")
+
+
 class BatchSummary(BaseModel):
     """A batch without its rows."""
 
@@ -55,6 +67,7 @@ class BatchSummary(BaseModel):
     totals: dict[str, float] = Field(description="Sums over the good rows.")
     ignored_columns: list[str]
     inputs: dict[str, Input] = Field(description="What the market said, where rows needed it.")
+    tariffs: list[TariffUsed]
     warnings: list[str]
     downloads: Downloads | None
 

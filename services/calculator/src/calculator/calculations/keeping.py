@@ -6,6 +6,7 @@ from calculator.calculations.basis import (
     ElectricityUnclear,
     MachineUnclear,
     RateUnknown,
+    RateVaries,
 )
 from calculator.calculations.schemas import Calculation, CalculationRequest
 from calculator.history import archive
@@ -19,6 +20,7 @@ REFUSALS = (
     MinerModelNotFound,
     ElectricityUnclear,
     RateUnknown,
+    RateVaries,
     CurrencyUnknown,
     MarketUnknown,
 )

@@ -28,15 +28,18 @@ class Nameplate:
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """Whose models are meant: an operator's, as one of its clients sees them if there is one."""
+    """Whose models and tariffs are meant: an operator's, as one of its clients sees them if so."""
 
     organisation_id: UUID
     client_id: UUID | None
+    tariffs: bool
+    """Whether the operator's tariffs may be calculated with: they are not a client's to see."""
 
     @classmethod
     def of(cls, caller: Principal) -> "Wall":
         """Return the wall that a caller stands behind."""
-        return cls(caller.organisation_id, caller.client_id)
+        tariffs = caller.client_id is None and "tariffs:read" in caller.scopes
+        return cls(caller.organisation_id, caller.client_id, tariffs)
 
 
 _PUBLIC_S = 5.0

@@ -168,7 +168,7 @@ def _second_price(basis: Basis) -> tuple[float, str]:
 
 def warnings_of(basis: Basis, verification: Verification) -> list[str]:
     """Return what a reader of the result ought to know."""
-    warnings = list(basis.quoted.market.warnings) if basis.quoted is not None else []
+    warnings = basis.warnings
     if verification.agrees is False:
         warnings.append(
             f"The two algorithms differ by {verification.difference_percent:.2f} %: the network's "

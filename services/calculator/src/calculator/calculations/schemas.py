@@ -55,8 +55,14 @@ class CalculationRequest(BaseModel):
         validation_alias=AliasChoices("electricity_usd_per_kwh", "electricity_cost"),
         examples=[0.06],
     )
-    rate_id: UUID | None = Field(default=None, description="A tariff of the energy service.")
-    site_id: UUID | None = Field(default=None, description="A site, for the tariff that it has.")
+    rate_id: UUID | None = Field(
+        default=None,
+        description="A tariff of the energy service: its mean price over a week is taken. "
+        "Needs the permission tariffs:read.",
+    )
+    site_id: UUID | None = Field(
+        default=None, description="A site, for the tariff that is in force there."
+    )
     btc_price_usd: BtcPrice | None = None
     difficulty: Difficulty | None = None
     subsidy_btc: Subsidy | None = None
@@ -67,7 +73,9 @@ class CalculationRequest(BaseModel):
     capex_usd: Capex | None = None
     other_opex_usd_per_day: OtherOpex | None = None
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = Field(
-        default=None, description="Show the result in this currency too; needs usd_per_currency."
+        default=None,
+        description="Show the result in this currency too; needs usd_per_currency, by which "
+        "a tariff in this currency is converted too.",
     )
     usd_per_currency: Annotated[Number, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = Field(
         default=None, description="USD for one unit of `currency`."
@@ -79,11 +87,14 @@ class Input(BaseModel):
 
     value: float | str | None
     source: str = Field(
-        description="`given`, `model` (its nameplate or reference price), `default`, `unknown`, or "
-        "who quoted it."
+        description="`given`, `model` (its nameplate or reference price), `tariff_mean` (a "
+        "tariff's mean energy price of the week after it was published), `tariff`, `default`, "
+        "`unknown`, or who quoted it."
     )
-    age_s: float | None = Field(description="Seconds since a quote was true; null for the rest.")
-    stale: bool = Field(description="Whether a quote is older than it ought to be.")
+    age_s: float | None = Field(
+        description="Seconds since a quote or a mean was published; null for the rest."
+    )
+    stale: bool = Field(description="Whether a quote or a mean is older than it ought to be.")
     simulated: bool = Field(description="Whether a quote is a simulated one.")
 
 

@@ -29,7 +29,7 @@ from common.pages import PageRequest, page_of, paged
 from common.runtime import Runtime
 
 _TOKEN_BYTES = 24
-_PRIVATE = ("rate_id", "site_id", "batch_id", "downloads")
+_PRIVATE = ("rate_id", "rate_name", "rate_version", "site_id", "batch_id", "downloads", "tariffs")
 """What only its owner can look up, and nobody else needs to see."""
 _PLACES = 12
 
@@ -164,10 +164,18 @@ async def shared(runtime: Runtime, token: str) -> SharedCalculation:
     return SharedCalculation(
         kind=cast("Kind", entry.kind),
         title=entry.title,
-        request={name: value for name, value in entry.request.items() if name not in _PRIVATE},
-        result={name: value for name, value in entry.result.items() if name not in _PRIVATE},
+        request=_public(entry.request),
+        result=_public(entry.result),
         created_at=entry.created_at,
     )
+
+
+def _public(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document without what is private, in its inputs too."""
+    shown = {name: value for name, value in document.items() if name not in _PRIVATE}
+    if isinstance(inputs := shown.get("inputs"), dict):
+        shown["inputs"] = _public(cast("dict[str, Any]", inputs))
+    return shown
 
 
 async def compare(

@@ -93,8 +93,7 @@ async def outlook(runtime: Runtime, caller: Principal, asked: ProjectionRequest)
         electricity_usd_per_day=float(today.electricity_usd_per_day[0]),
         other_opex_usd_per_day=float(row.other_opex_usd_per_day[0]),
     )
-    if basis.quoted is not None:
-        warnings = [*basis.quoted.market.warnings, *warnings]
+    warnings = [*basis.warnings, *warnings]
     inputs = dict(basis.inputs) | _stated(asked, days, height)
     return Outlook(basis, course, project(operation, course), inputs, warnings)
 

@@ -1,0 +1,1 @@
+"""What the energy service says of tariffs, as far as a calculation needs it."""
