@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from fastapi import Depends, Query
-from sqlalchemy import distinct, exists, or_, select
+from fastapi import Depends, Path, Query
+from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.elements import ColumnElement
 
-from common.errors import Invalid, NotFound
+from common.errors import NotFound
 from energy.facts.reading import model_named
+from energy.wind.miners import MinerModelUnknown
 from energy.wind.models import BmUnit, CurtailmentRecord
 from energy.wind.summary_models import BitcoinYearlySummary, FarmDailySummary
 from energy.wind_views.figures import Currency
@@ -32,10 +33,6 @@ class UnknownLeadParty(NotFound):
 
 class UnknownFarm(NotFound):
     title: ClassVar[str] = "No such wind farm"
-
-
-class UnknownMinerModel(Invalid):
-    title: ClassVar[str] = "No such miner model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +85,29 @@ ModelQuery = Annotated[
 CurrencyQuery = Annotated[Currency, Query(description="Of the current price and the values")]
 
 
+FarmId = Annotated[
+    str, Path(min_length=1, max_length=MAX_NAME, pattern=TEXT, description="A BM unit's id")
+]
+PartyName = Annotated[
+    str, Path(min_length=1, max_length=MAX_NAME, pattern=TEXT, description="A lead party's name")
+]
+
+
+def filter_of(
+    so_flag: SoFlag, *, lead_party: str | None = None, farm_id: str | None = None
+) -> Filter:
+    """Return a filter as it is asked for."""
+    return Filter(lead_party=lead_party, farm_id=farm_id, any_flag=so_flag == "any")
+
+
 async def _of_party(lead_party: LeadPartyQuery = None, so_flag: SoFlagQuery = "true") -> Filter:
-    return Filter(lead_party=lead_party, any_flag=so_flag == "any")
+    return filter_of(so_flag, lead_party=lead_party)
 
 
 async def _of_farm(
     lead_party: LeadPartyQuery = None, farm_id: FarmQuery = None, so_flag: SoFlagQuery = "true"
 ) -> Filter:
-    return Filter(lead_party=lead_party, farm_id=farm_id, any_flag=so_flag == "any")
+    return filter_of(so_flag, lead_party=lead_party, farm_id=farm_id)
 
 
 PartyFilter = Annotated[Filter, Depends(_of_party)]
@@ -103,27 +115,27 @@ FarmFilter = Annotated[Filter, Depends(_of_farm)]
 
 
 async def chosen_model(session: AsyncSession, name: str) -> str:
-    """Return a miner model's name as the calculations spell it.
-
-    A model that is known but was never calculated with keeps the name that it was asked by.
+    """Return a miner model's name as the calculations spell it, whatever it was asked by.
 
     Raises:
-        UnknownMinerModel: nobody knows it.
+        MinerModelUnknown: nobody knows it.
     """
-    known = list(await session.scalars(select(distinct(BitcoinYearlySummary.miner_model))))
-    for one in known:
-        if _folded(one) == _folded(name):
-            return one
-    if _folded(name) != _folded(DEFAULT_MODEL) and await model_named(session, name) is None:
-        told = ", ".join(sorted(known)) or "none yet"
-        raise UnknownMinerModel(
-            f"There is no miner model {name!r}; calculated are: {told}.", field="miner_model"
+    calculated = list(await session.scalars(select(BitcoinYearlySummary.miner_model).distinct()))
+    by_name = {_folded(one): one for one in calculated}
+    if _folded(name) in by_name:
+        return by_name[_folded(name)]
+    model = await model_named(session, name)
+    if model is None:
+        told = ", ".join(sorted(calculated)) or "none yet"
+        raise MinerModelUnknown(
+            f"There is no miner model {name[:80]!r}; calculated are: {told}.", field="miner_model"
         )
-    return name
+    known = [by_name[other] for other in map(_folded, model.aliases) if other in by_name]
+    return known[0] if known else model.name
 
 
 def _folded(name: str) -> str:
-    return name.casefold().replace("_", " ").strip()
+    return " ".join(name.casefold().split())
 
 
 async def require_known(session: AsyncSession, wanted: Filter) -> None:

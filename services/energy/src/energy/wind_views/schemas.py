@@ -1,7 +1,7 @@
 """Answers about curtailed energy: summaries, lead parties, hours and the country's wind."""
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -10,6 +10,10 @@ from energy.wind_views.pricing import MarketPrice
 
 Curtailed = Annotated[Mwh, Field(description="Turned down; never negative.")]
 Paid = Annotated[Money, Field(description="Positive: paid to the farms; negative: by them.")]
+Taken = Annotated[Mwh | None, Field(description="Turned down; null where no period was taken in.")]
+PaidIn = Annotated[
+    Money | None, Field(description="Positive: paid to the farms; null as the energy is.")
+]
 Worth = Annotated[Money | None, Field(description="Null where no price is known: see `market`.")]
 DaysMissing = Annotated[
     int, Field(description="Days until yesterday that are missing or incomplete.")
@@ -129,8 +133,9 @@ class Hour(BaseModel):
     hour: str = Field(examples=["17:00"], description="Local time.")
     starts_at: datetime
     settlement_periods: list[int]
-    curtailed_energy_mwh: Curtailed
-    payment_gbp: Paid
+    curtailed_energy_mwh: Taken
+    payment_gbp: PaidIn
+    is_complete: bool
 
 
 class Hours(BaseModel):
@@ -146,10 +151,10 @@ class Hours(BaseModel):
 
 
 class _Compared(BaseModel):
-    curtailed_energy_mwh: Curtailed
-    payment_gbp: Paid
+    curtailed_energy_mwh: Taken
+    payment_gbp: PaidIn
     bitcoin_mined: Bitcoin | None
-    all_curtailed_energy_mwh: Curtailed
+    all_curtailed_energy_mwh: Taken
     share_percent: Percent | None = Field(
         description="Of all parties' energy; null without any energy."
     )
@@ -193,15 +198,17 @@ class HalfHourChoice(BaseModel):
 
     settlement_period: int
     starts_at: datetime
-    curtailed_energy_mwh: Curtailed
-    payment_gbp: Paid
+    curtailed_energy_mwh: Taken
+    payment_gbp: PaidIn
     curtail_gbp_per_mwh: Money | None = Field(description="Payment / energy; null without energy.")
     btc_per_mwh: BitcoinRate | None = Field(description="Null where difficulty is not known.")
     bitcoin_mined: Bitcoin | None
     mine_gbp_per_mwh: Worth
     mine_value_gbp: Worth
     difference_gbp_per_mwh: Money | None = Field(description="Mining less curtailing.")
-    better: str | None = Field(description="`mine`, `curtail`, or null where either is unknown.")
+    better: Literal["mine", "curtail"] | None = Field(
+        description="`mine`, `curtail`, or null where either is unknown."
+    )
     system_price_gbp_per_mwh: Money | None
 
 

@@ -119,7 +119,7 @@ async def lead_parties(session: AsyncSession) -> LeadParties:
     )
     items = [
         LeadPartyUnits(lead_party=name, units=count, generation_capacity_mw=capacity)
-        for name, count, capacity in rows.tuples()
+        for name, count, capacity in rows
     ]
     return LeadParties(items=items)
 
@@ -137,7 +137,7 @@ async def lead_parties_of(session: AsyncSession, span: Span, wanted: Filter) -> 
     )
     items = [
         LeadPartyDay(lead_party=name, units=units, curtailed_energy_mwh=mwh, payment_gbp=paid)
-        for name, units, mwh, paid in rows.tuples()
+        for name, units, mwh, paid in rows
     ]
     return LeadPartiesOfDay(date=span.first, items=items)
 
