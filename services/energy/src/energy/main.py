@@ -21,6 +21,9 @@ from energy.settings import Settings
 from energy.tariffs import bill_routes as bills
 from energy.tariffs import events as tariff_events
 from energy.tariffs import routes as rates
+from energy.wind_views import mining_routes as wind_mining
+from energy.wind_views import production_routes as wind_production
+from energy.wind_views import routes as wind_views
 
 SERVICE = Service(
     name="energy",
@@ -34,6 +37,9 @@ SERVICE = Service(
         currencies.router,
         rates.router,
         bills.router,
+        wind_views.router,
+        wind_mining.router,
+        wind_production.router,
     ],
     events=[tariff_events.TariffChanged],
     reactions=[facts.reactions, people.reactions, cost_reactions.reactions],
