@@ -10,7 +10,9 @@ from common.app import Service, service_app
 from common.jobs import jobs_router
 from energy.carbon import routes as carbon
 from energy.carbon.keeping import keep_intensities
+from energy.costs import events as cost_events
 from energy.costs import reactions as cost_reactions
+from energy.costs.rater import keep_rated
 from energy.currencies import routes as currencies
 from energy.currencies.keeping import keep_rates
 from energy.db import Base, Job
@@ -41,12 +43,13 @@ SERVICE = Service(
         wind_mining.router,
         wind_production.router,
     ],
-    events=[tariff_events.TariffChanged],
+    events=[tariff_events.TariffChanged, cost_events.CostRated],
     reactions=[facts.reactions, people.reactions, cost_reactions.reactions],
     background=[
         doing(),
         keep_intensities,
         keep_rates,
+        keep_rated,
     ],
 )
 

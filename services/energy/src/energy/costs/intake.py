@@ -44,6 +44,8 @@ _MARK = text(
     "ON CONFLICT (site_id, day) DO UPDATE SET due_at = now(), reason = excluded.reason"
 )
 
+SITE_UNKNOWN = "site unknown"
+"""The reason of a day in UTC, as nobody has said yet in which zone the site lies."""
 RosterKey = tuple[UUID, UUID | None, bytes]
 
 
@@ -104,10 +106,13 @@ async def take(session: AsyncSession, organisation_id: UUID, told: Sequence[Told
         },
     )
     zones = await zones_of(session, site_ids)
-    days = {
-        (one.site_id, one.starts_at.astimezone(zones.get(one.site_id, UTC)).date()) for one in told
-    }
-    await mark(session, organisation_id, days, reason="half-hours")
+    for known, reason in ((True, "half-hours"), (False, SITE_UNKNOWN)):
+        days = {
+            (one.site_id, one.starts_at.astimezone(zones.get(one.site_id, UTC)).date())
+            for one in told
+            if (one.site_id in zones) is known
+        }
+        await mark(session, organisation_id, days, reason=reason)
 
 
 async def rosters_of(

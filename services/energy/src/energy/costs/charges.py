@@ -1,0 +1,138 @@
+"""What a site pays beside energy, once: daily charges by the day, the rest by the month: pure.
+
+Where several versions of a tariff held in a month, each version's charges count by the share of
+the time for which it held; taxes are each version's on what stands under it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from energy.costs.packing import Ints
+from energy.costs.pricing import Reign
+from energy.domain.billing import bill
+from energy.domain.load import Load
+from energy.domain.tariff import Tariff
+from energy.domain.zone import YearMonth
+
+NO_CURRENCY = "XXX"
+"""ISO 4217 for none: no tariff was in force."""
+_NANO = Decimal("1e-9")
+
+
+@dataclass(slots=True)
+class Charges:
+    """Amounts in one currency."""
+
+    service: Decimal = Decimal(0)
+    demand: Decimal = Decimal(0)
+    other: Decimal = Decimal(0)
+    taxes: Decimal = Decimal(0)
+    lines: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A local day or month, and how far it has gone."""
+
+    start_s: int
+    end_s: int
+    until_s: int
+
+
+def day_charges(reigns: Sequence[Reign], day: Span) -> dict[str, Charges]:
+    """Return the daily service charge so far: by share of the local day, whatever its length."""
+    found: dict[str, Charges] = {}
+    for reign in reigns:
+        seconds = min(reign.end_s, day.until_s) - max(reign.start_s, day.start_s)
+        if seconds <= 0:
+            continue
+        tariff = reign.rated.tariff
+        amount = tariff.daily_service_charge * seconds / (day.end_s - day.start_s)
+        charges = found.setdefault(tariff.currency, Charges())
+        charges.service += amount
+        charges.lines.append(_line("daily_service", reign, amount))
+    return _rounded(found) or {NO_CURRENCY: Charges()}
+
+
+def month_charges(
+    reigns: Sequence[Reign],
+    month: Span,
+    starts_s: Ints,
+    kwh_e6: Ints,
+    earlier_peaks_kw: Mapping[YearMonth, Decimal],
+) -> dict[str, Charges]:
+    """Return what a month's bill adds to energy and daily charges, so far."""
+    found: dict[str, Charges] = {}
+    whole = (month.start_s, month.until_s)
+    for reign in reigns:
+        first, last = max(reign.start_s, month.start_s), min(reign.end_s, month.until_s)
+        if first >= last:
+            continue
+        tariff = reign.rated.tariff
+        charges = found.setdefault(tariff.currency, Charges())
+        monthly = tariff.monthly_service_charge * (last - first) / (month.end_s - month.start_s)
+        _add(charges, "service", "monthly_service", reign, monthly)
+        if not _more(tariff):
+            continue
+        # A tariff's own month ends at its own midnight: what lies beyond belongs to another.
+        share = Decimal(last - first) / (whole[1] - whole[0])
+        priced = reign.prices(starts_s)
+        starts, energy = starts_s[priced], kwh_e6[priced]
+        load = Load.of_half_hours(starts, energy)
+        all_of_it = bill(
+            tariff, load, index=reign.index, earlier_peaks_kw=earlier_peaks_kw, span_s=whole
+        )
+        inside = (starts >= first) & (starts < last)
+        own = bill(
+            tariff,
+            Load.of_half_hours(starts[inside], energy[inside]),
+            index=reign.index,
+            span_s=(first, last),
+        )
+        demand = all_of_it.demand_charge * share
+        coincident = all_of_it.coincident_charge * share
+        _add(charges, "demand", "demand", reign, demand)
+        _add(charges, "other", "coincident_peak", reign, coincident)
+        top_up = all_of_it.minimum_top_up * share
+        _add(charges, "other", "minimum", reign, top_up)
+        _add(charges, "other", "credits", reign, -own.credits)
+        base = own.energy_cost + own.service_charge + demand + coincident + top_up - own.credits
+        percent = sum((tax.percent for tax in tariff.taxes), Decimal(0))
+        _add(charges, "taxes", "taxes", reign, base * percent / 100)
+    return _rounded(found) or {NO_CURRENCY: Charges()}
+
+
+def _more(tariff: Tariff) -> bool:
+    """Return whether a month's bill holds more than energy and service."""
+    amounts = (
+        tariff.demand_charge_per_kw,
+        tariff.coincident_peak_per_kw,
+        tariff.minimum_monthly_charge,
+        *(window.demand_charge_per_kw or 0 for window in tariff.windows),
+    )
+    return any(amounts) or bool(tariff.taxes or tariff.credits)
+
+
+def _add(charges: Charges, name: str, kind: str, reign: Reign, amount: Decimal) -> None:
+    if amount:
+        setattr(charges, name, getattr(charges, name) + amount)
+        charges.lines.append(_line(kind, reign, amount))
+
+
+def _line(kind: str, reign: Reign, amount: Decimal) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "rate_id": str(reign.rated.rate_id),
+        "rate_version": reign.rated.version,
+        "amount": str(amount.quantize(_NANO, ROUND_HALF_UP)),
+    }
+
+
+def _rounded(found: dict[str, Charges]) -> dict[str, Charges]:
+    for charges in found.values():
+        for name in ("service", "demand", "other", "taxes"):
+            amount: Decimal = getattr(charges, name)
+            setattr(charges, name, amount.quantize(_NANO, ROUND_HALF_UP))
+    return found
