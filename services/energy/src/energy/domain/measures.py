@@ -115,8 +115,8 @@ def clipped(tariff: Tariff, span_s: tuple[int, int]) -> list[tuple[int, int]]:
 def lay(tariff: Tariff, load: Load, index: IndexPrices | None, span_s: tuple[int, int]) -> Laid:
     """Cut a load wherever this tariff could need it, and say where each piece lies."""
     line = timeline(tariff, *span_s)
-    first, last = int(line.day[0]), int(line.day[-1])
-    by_day = [month_of(day) for day in range(min(first, last), max(first, last) + 1)]
+    first = int(line.day.min())
+    by_day = [month_of(day) for day in range(first, int(line.day.max()) + 1)]
     months = list(dict.fromkeys(by_day))
     anchors = np.array([day_start(tariff.timezone, m.first_day()) for m in months], np.int64)
     edges = [line.starts_s, anchors]
@@ -283,7 +283,8 @@ def running_steps(tariff: Tariff, laid: Laid, found: list[MonthMeasure]) -> dict
     known: dict[tuple[tuple[Fraction, ...], ...], tiers.Steps] = {}
     result: dict[int, tiers.Steps] = {}
     daily = tariff.tier_unit == "kwh_per_day"
-    group = laid.day if daily else laid.month
+    # A clock that goes back over midnight does not begin the day or month before anew.
+    group = np.maximum.accumulate(laid.day if daily else laid.month)
     for slot in np.unique(laid.slot).tolist():
         if not (steps := tiers_of(tariff, slot)):
             continue

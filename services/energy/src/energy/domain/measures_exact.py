@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -164,6 +165,14 @@ def _midnight(zone: ZoneInfo, day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp())
 
 
+@lru_cache(maxsize=256)
+def _seconds(zone: ZoneInfo, day: date) -> int:
+    """Count a day's minutes: the clock may go back over midnight, and a day come twice."""
+    noon = int(datetime(day.year, day.month, day.day, 12, tzinfo=zone).timestamp())
+    minutes = range(noon - 15 * 3600, noon + 15 * 3600, MINUTE_S)
+    return MINUTE_S * sum(datetime.fromtimestamp(one, zone).date() == day for one in minutes)
+
+
 def _sum_up(tariff: Tariff, one: MonthMeasure, moments: list[Moment]) -> None:
     zone = ZoneInfo(tariff.timezone)
     covered: dict[date, int] = {}
@@ -176,8 +185,7 @@ def _sum_up(tariff: Tariff, one: MonthMeasure, moments: list[Moment]) -> None:
             cost = one.index_cost.get(slot, NOTHING) + moment.taken * moment.price
             one.index_cost[slot] = cost
     for day, seconds in covered.items():
-        length = _midnight(zone, day + timedelta(days=1)) - _midnight(zone, day)
-        one.days += Fraction(seconds, length)
+        one.days += Fraction(seconds, _seconds(zone, day))
 
 
 def _measure_peaks(tariff: Tariff, one: MonthMeasure, moments: list[Moment]) -> None:
@@ -224,7 +232,7 @@ def _sliding_peak(tariff: Tariff, moments: list[Moment]) -> Fraction:
 def _step(tariff: Tariff, one: MonthMeasure, moments: list[Moment]) -> None:
     running, day = NOTHING, moments[0].day
     for moment in moments:
-        if tariff.tier_unit == "kwh_per_day" and moment.day != day:
+        if tariff.tier_unit == "kwh_per_day" and moment.day > day:
             running, day = NOTHING, moment.day
         if steps := tiers_of(tariff, moment.slot):
             low = running
