@@ -4,7 +4,6 @@ from fastapi import FastAPI
 
 import energy.alerts.models
 import energy.budgets.models
-import energy.signals.models
 import energy.wind.summary_models  # noqa: F401  (until their routes are here)
 from common.app import Service, service_app
 from common.jobs import jobs_router
@@ -19,7 +18,15 @@ from energy.db import Base, Job
 from energy.facts import reactions as facts
 from energy.jobs import doing
 from energy.messages import reactions as people
+from energy.messages import routes as messages
+from energy.messages.post import send_letters, send_to_endpoints
+from energy.savings import reactions as savings_reactions
+from energy.savings import routes as savings
+from energy.savings.background import settle_savings
 from energy.settings import Settings
+from energy.signals import routes as signals
+from energy.signals.events import SignalChanged
+from energy.signals.watching import watch as watch_signals
 from energy.tariffs import bill_routes as bills
 from energy.tariffs import events as tariff_events
 from energy.tariffs import routes as rates
@@ -37,19 +44,31 @@ SERVICE = Service(
         jobs_router("electricity", Job),
         carbon.router,
         currencies.router,
+        savings.router,
         rates.router,
+        messages.router,
+        signals.router,
         bills.router,
         wind_views.router,
         wind_mining.router,
         wind_production.router,
     ],
-    events=[tariff_events.TariffChanged, cost_events.CostRated],
-    reactions=[facts.reactions, people.reactions, cost_reactions.reactions],
+    events=[tariff_events.TariffChanged, SignalChanged, cost_events.CostRated],
+    reactions=[
+        facts.reactions,
+        people.reactions,
+        cost_reactions.reactions,
+        savings_reactions.reactions,
+    ],
     background=[
         doing(),
         keep_intensities,
         keep_rates,
+        settle_savings,
         keep_rated,
+        send_letters,
+        send_to_endpoints,
+        watch_signals,
     ],
 )
 

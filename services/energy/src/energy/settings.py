@@ -1,5 +1,7 @@
 """Settings of this service, read from ENERGY_*."""
 
+from decimal import Decimal
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -21,6 +23,15 @@ class Settings(ServiceSettings):
     currencies_backfill_days: int = Field(default=400, ge=0, le=11_000)
     savings_every_s: float = Field(default=60, gt=0)
     """How often the savings of plans that are not final are reckoned anew."""
+
+    signals_every_s: float = Field(default=30, gt=0)
+    """How often prices are compared with what machines earn; at each half-hour's start as well."""
+    signals_hysteresis_percent: Decimal = Field(default=Decimal(5), ge=0, le=50)
+    """How far the price must pass the break-even before a signal changes."""
+    alerts_every_s: float = Field(default=60, gt=0)
+    """How often the rules about high costs are looked at."""
+    budgets_every_s: float = Field(default=300, gt=0)
+    """How often budgets are looked at."""
 
     elexon_url: str = "https://data.elexon.co.uk/bmrs/api/v1"
     """Base address of Elexon's Insights API."""
