@@ -24,6 +24,7 @@ from energy.domain.measures import (
     MonthMeasure,
     lay,
     measure,
+    measure_laid,
     span_of,
 )
 from energy.domain.measures_exact import measure_exactly
@@ -244,9 +245,8 @@ def energy_cost_by_half_hour(
     if not len(starts_s):
         return np.zeros(0, np.int64)
     load = Load.of_half_hours(starts_s, site_mwh_e6)
-    span = load.span_s()
-    laid = lay(tariff, load, index, span)
-    found = measure(tariff, load, index, earlier_peaks_kw, span).months
+    laid = lay(tariff, load, index, load.span_s())
+    found = measure_laid(tariff, laid, load, earlier_peaks_kw).months
     cost, denominator = cost_of_pieces(tariff, laid, found)
     by_interval = np.zeros(len(starts_s), object)
     np.add.at(by_interval, laid.pieces.interval, cost)

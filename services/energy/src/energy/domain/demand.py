@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from energy.domain.load import MILLIWATT_HOURS, IntArray, Integers, Load, cut
+from energy.domain.load import MILLIWATT_HOURS, IntArray, Integers, Load, ascending, cut
 from energy.domain.tariff import Tariff
 from energy.domain.zone import YearMonth
 
@@ -70,7 +70,7 @@ def _most_in_window(draws: Draws, seconds: int) -> Fraction:
     The energy in a window is linear in its place between the instants at which the power changes
     at one of its ends, so the most is found with an end on one of them.
     """
-    edges = np.unique(np.concatenate((draws.starts_s, draws.ends_s)))
+    edges = ascending(draws.starts_s, draws.ends_s)
     pieces = cut(
         Load(draws.starts_s, draws.ends_s, draws.units), (edges, edges + seconds, edges - seconds)
     )

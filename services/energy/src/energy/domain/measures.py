@@ -78,7 +78,10 @@ class Measures:
 class Laid:
     """A load laid on a tariff's timeline: where each piece lies."""
 
+    line: Timeline
     pieces: Pieces
+    hours: list[tuple[int, int]]
+    """The system's peak hours."""
     months: list[YearMonth]
     month: IntArray
     day: IntArray
@@ -120,7 +123,8 @@ def lay(tariff: Tariff, load: Load, index: IndexPrices | None, span_s: tuple[int
     months = list(dict.fromkeys(by_day))
     anchors = np.array([day_start(tariff.timezone, m.first_day()) for m in months], np.int64)
     edges = [line.starts_s, anchors]
-    edges += [np.array(hour, np.int64) for hour in clipped(tariff, span_s)]
+    hours = clipped(tariff, span_s)
+    edges += [np.array(hour, np.int64) for hour in hours]
     if tariff.demand_window == "fixed":
         edges.append(demand.bin_edges(anchors, span_s[1], tariff.demand_interval_minutes * 60))
     if index is not None:
@@ -132,7 +136,9 @@ def lay(tariff: Tariff, load: Load, index: IndexPrices | None, span_s: tuple[int
     month_of_day = np.array([numbers[month] for month in by_day], np.int64)
     taken = np.maximum(pieces.units, 0)
     return Laid(
+        line=line,
         pieces=pieces,
+        hours=hours,
         months=months,
         month=month_of_day[day],
         day=day,
@@ -165,12 +171,18 @@ def measure(
     span_s: tuple[int, int],
 ) -> Measures:
     """Measure a load under a tariff."""
-    laid = lay(tariff, load, index, span_s)
+    return measure_laid(tariff, lay(tariff, load, index, span_s), load, earlier)
+
+
+def measure_laid(
+    tariff: Tariff, laid: Laid, load: Load, earlier: Mapping[YearMonth, Decimal]
+) -> Measures:
+    """Measure a load that is laid on its tariff's timeline."""
     found = [MonthMeasure(month) for month in laid.months]
-    _days(tariff, found, timeline(tariff, *span_s))
+    _days(tariff, found, laid.line)
     _energy(tariff, laid, found)
     _peaks(tariff, laid, found, earlier)
-    _coincident(laid, found, clipped(tariff, span_s))
+    _coincident(laid, found, laid.hours)
     for (slot, month, step), kwh in chronological(tariff, laid, found).items():
         found[month].stepped[slot, step] = kwh
     lengths = load.ends_s - load.starts_s
