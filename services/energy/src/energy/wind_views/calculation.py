@@ -59,7 +59,7 @@ class CalculationRequest(BaseModel):
     settlement_date: _Day | None = Field(default=None, examples=["2025-03-30"])
     settlement_period: int | None = Field(default=None, ge=1, le=50, strict=True)
     difficulty: _Number | None = Field(
-        default=None, gt=0, le=10**30, allow_inf_nan=False, max_digits=60
+        default=None, gt=0, le=10**18, allow_inf_nan=False, max_digits=60
     )
     subsidy_btc: _Number | None = Field(
         default=None, ge=0, le=50, allow_inf_nan=False, max_digits=40
