@@ -7,11 +7,10 @@ from datetime import UTC, date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import numpy as np
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from energy.costs.packing import energies_e6, pack
+from energy.costs.packing import Floats, energies_e6, pack
 from energy.facts.models import Site
 
 _LOCK_SHARED = text(
@@ -59,8 +58,9 @@ class Told:
     revision: int
     simulated: bool
     miner_ids: Sequence[str]
-    kwh: Sequence[float | None]
-    th_h: Sequence[float | None]
+    kwh: Floats
+    """NaN: not known."""
+    th_h: Floats
 
     def roster_key(self) -> RosterKey:
         """Return what tells this list of machines from others."""
@@ -101,8 +101,8 @@ async def take(session: AsyncSession, organisation_id: UUID, told: Sequence[Told
             "revisions": [one.revision for one in told],
             "simulated": [one.simulated for one in told],
             "roster_ids": [rosters[key] for key in keys],
-            "kwh": [pack(energies_e6(np.array(one.kwh, dtype=float)), "<i4") for one in told],
-            "th_h": [pack(np.array(one.th_h, dtype=float), "<f4") for one in told],
+            "kwh": [pack(energies_e6(one.kwh), "<i4") for one in told],
+            "th_h": [pack(one.th_h, "<f4") for one in told],
         },
     )
     zones = await zones_of(session, site_ids)

@@ -85,12 +85,12 @@ def _by_client(owner: Owner) -> tuple[bytes, bytes]:
 
 def _one_owner(table: Table, parts: Sequence[Part], columns: dict[Any, Any]) -> None:
     """Where a machine has changed hands, leave its half-hours to whom the newest part names."""
+    if len({miner for _, miner in table.owners}) == len(table.owners):
+        return
     of_machine: dict[UUID, list[int]] = {}
     for column, (_, miner) in enumerate(table.owners):
         of_machine.setdefault(miner, []).append(column)
     shared = [places for places in of_machine.values() if len(places) > 1]
-    if not shared:
-        return
     newest = np.full(table.kwh_e6.shape, -1, np.int64)
     for rank, part in enumerate(parts):
         newest[part.row, columns[part.roster]] = rank
