@@ -3,18 +3,19 @@ from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
 
-import numpy as np
 import pytest
 
 from common.app import Service
 from common.ids import new_id
+from common.runtime import Runtime
 from common.testing import TenantSessions
-from energy.costs.models import CostDay, HalfHourPart, Roster
+from energy.costs.rater import rate_due
 from energy.facts.models import Miner, Site
 from energy.main import SERVICE
 
 NewSite: TypeAlias = Callable[..., Awaitable[UUID]]
 NewMiner: TypeAlias = Callable[..., Awaitable[UUID]]
+Deliver: TypeAlias = Callable[..., Awaitable[UUID]]
 Used: TypeAlias = Callable[..., Awaitable[None]]
 
 
@@ -63,78 +64,40 @@ def new_miner(tenant_session: TenantSessions, organisation: UUID) -> NewMiner:
 
 
 @pytest.fixture
-def used(tenant_session: TenantSessions, organisation: UUID) -> Used:
-    """Keep a day of one machine's half-hours as the rating leaves it: kWh, costs, TH h.
+def used(runtime: Runtime, deliver: Deliver) -> Used:
+    """Tell of a machine's half-hours from an instant on, as telemetry does, and rate them.
 
-    `start` begins the local day; None among `kwh` is a half-hour of which nobody told.
+    None among `kwh` is a half-hour of which nobody tells.
     """
 
-    async def keep(
+    async def tell(
         site_id: UUID,
         start: datetime,
         kwh: Sequence[float | None],
         *,
-        cost: float = 0.1,
         th_h: float = 50.0,
         client_id: UUID | None = None,
         miner_id: UUID | None = None,
-        timezone: str = "UTC",
+        simulated: bool = False,
     ) -> None:
-        count = len(kwh)
-        told = np.array([one is not None for one in kwh], np.int32)
-        energy = np.array([round((one or 0) * 1e6) for one in kwh], np.int64)
-        nano = np.rint(energy * cost * 1000).astype(np.int64)
-        hashes = told * th_h
-        owner = {"organisation_id": organisation, "client_id": client_id, "site_id": site_id}
-        miners = [miner_id or new_id()]
-        async with tenant_session() as session:
-            roster = Roster(**owner, digest=miners[0].bytes, miner_ids=miners)
-            session.add(roster)
-            await session.flush()
-            for place, one in enumerate(kwh):
-                if one is None:
-                    continue
-                part = {
-                    "starts_at": start + timedelta(minutes=30 * place),
-                    "kwh_e6": energy[place : place + 1].astype("<i4").tobytes(),
-                    "th_h": hashes[place : place + 1].astype("<f4").tobytes(),
-                }
-                session.add(
-                    HalfHourPart(**owner, **part, revision=1, simulated=False, roster_id=roster.id)
-                )
-            session.add(
-                CostDay(
-                    **owner,
-                    day=start.astimezone().date() if timezone == "UTC" else start.date(),
-                    timezone=timezone,
-                    starts_at=start,
-                    ends_at=start + timedelta(minutes=30 * count),
-                    revision=1,
-                    digest=b"",
-                    currency="USD",
-                    rate_id=None,
-                    rate_version=None,
-                    rate_name=None,
-                    kwh=energy.sum().item() / 10**6,
-                    unrated_kwh=0,
-                    energy_cost=nano.sum().item() / 10**9,
-                    th_h=float(hashes.sum()),
-                    machine_half_hours=int(told.sum()),
-                    unknown_half_hours=0,
-                    simulated=False,
-                    roster_id=roster.id,
-                    machine_kwh_e6=energy.sum(keepdims=True).tobytes(),
-                    machine_unrated_e6=np.zeros(1, "<i8").tobytes(),
-                    machine_cost_nano=nano.sum(keepdims=True).tobytes(),
-                    machine_th_h=hashes.sum(keepdims=True).astype("<f8").tobytes(),
-                    machine_told=told.sum(keepdims=True).astype("<i2").tobytes(),
-                    machine_unknown=np.zeros(1, "<i2").tobytes(),
-                    half_hour_kwh_e6=energy.astype("<i8").tobytes(),
-                    half_hour_cost_nano=nano.astype("<i8").tobytes(),
-                    half_hour_th_h=hashes.astype("<f8").tobytes(),
-                    half_hour_machines=told.astype("<i4").tobytes(),
-                    half_hour_unknown=np.zeros(count, "<i4").tobytes(),
-                )
-            )
+        machine = {
+            "miner_id": miner_id or new_id(),
+            "client_id": client_id,
+            "state": "mining",
+            "cause": None,
+            "coverage": 1.0,
+        }
+        for place, energy in enumerate(kwh):
+            if energy is None:
+                continue
+            closed = {
+                "site_id": site_id,
+                "starts_at": start + timedelta(minutes=30 * place),
+                "revision": 1,
+                "simulated": simulated,
+                "rows": [machine | {"kwh": energy, "th_h": th_h if energy else 0.0}],
+            }
+            await deliver("telemetry.half-hour.closed.v1", closed)
+        await rate_due(runtime)
 
-    return keep
+    return tell

@@ -109,7 +109,7 @@ async def test_a_stated_figure_serves_where_no_provider_does(
     assert put.status_code == 200
     # The day of 25 hours: 50 half-hours.
     start = datetime(2026, 11, 1, 4, tzinfo=UTC)
-    await used(site_id, start, [2.0] * 50, timezone="America/Toronto")
+    await used(site_id, start, [2.0] * 50)
     said = await footprint(client, site_id, start_date="2026-11-01", end_date="2026-11-01")
     assert said["total"]["basis"] == "stated"
     assert Decimal(said["total"]["kg_co2"]) == Decimal("0.13")

@@ -67,7 +67,7 @@ async def _measured(
         .order_by(part.starts_at, part.revision, part.id)
     )
     told: dict[UUID, dict[datetime, float]] = {}
-    for starts_at, packed, miner_ids in rows.tuples():
+    for starts_at, packed, miner_ids in rows:
         for miner_id, hashes in zip(miner_ids, floats(packed, "<f4").tolist(), strict=True):
             if miner_id in wanted and not np.isnan(hashes):
                 told.setdefault(miner_id, {})[starts_at] = hashes

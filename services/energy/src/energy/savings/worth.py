@@ -35,13 +35,13 @@ def worth(
         for hashes, epoch, price in zip(th_h.tolist(), epochs, prices, strict=True):
             if not hashes:
                 continue
+            no_quote = no_quote or price is None
             if epoch is None:
                 no_epoch = True
                 continue
             done = Decimal(repr(round(hashes, 9))) * _HASHES_PER_TH_H
             mined = done * epoch.subsidy_btc / (epoch.difficulty * _HASHES_PER_DIFFICULTY)
             btc += mined
-            no_quote = no_quote or price is None
             usd += mined * price.price_usd if price is not None else 0
         reasons = ("no_epoch",) * no_epoch + ("no_quote",) * no_quote
         return Worth(
