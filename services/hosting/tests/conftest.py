@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -176,3 +176,38 @@ async def hear_quote(runtime: Runtime, deliver: Deliver) -> AsyncGenerator[HearQ
     await forget_quotes(runtime)
     yield tell
     await forget_quotes(runtime)
+
+
+@pytest.fixture
+def hear_tariff(deliver: Deliver) -> Callable[..., Awaitable[str]]:
+    """Let hosting hear of a rate of this test's organisation; returns the rate's id."""
+
+    async def tell(
+        *,
+        version: int = 1,
+        at: datetime | None = None,
+        organisation_id: UUID | None = None,
+        **changes: Any,
+    ) -> str:
+        rate: Made = {
+            "rate_id": str(new_id()),
+            "rate_version": 3,
+            "site_id": None,
+            "location": None,
+            "name": "Night and day",
+            "active": True,
+            "rate_type": "tou",
+            "currency": "USD",
+            "timezone": "Europe/London",
+            "tariff": {"tou_schedule": []},
+            "mean_usd_per_kwh": "0.0712",
+            "valid_from": now(),
+            "removed": False,
+            "changed_at": at or now(),
+        }
+        rate |= changes
+        owner = {} if organisation_id is None else {"organisation_id": organisation_id}
+        await deliver("energy.tariff.changed.v1", rate, version=version, **owner)
+        return rate["rate_id"]
+
+    return tell

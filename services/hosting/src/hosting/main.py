@@ -22,6 +22,7 @@ from hosting.quotes import reactions as quote_reactions
 from hosting.settings import Settings
 from hosting.sites import routes as sites
 from hosting.sites.events import SiteChanged
+from hosting.tariffs import reactions as tariff_reactions
 from hosting.trail import routes as trail
 
 SERVICE = Service(
@@ -40,6 +41,7 @@ SERVICE = Service(
     ],
     reactions=[
         miner_reactions.reactions, curtailment_reactions.reactions, quote_reactions.reactions,
+        tariff_reactions.reactions,
     ],
     background=[
         announce_incidents, curtailment_scheduler.run, import_jobs.do_jobs, import_jobs.sweep,

@@ -286,6 +286,37 @@ async def test_what_is_not_mined_is_told_by_the_quote(
     assert shown["avoided_cost"]["value"] is None
 
 
+@pytest.mark.parametrize(
+    ("duration", "minutes", "saved"),
+    [({}, 1440, "3.780000"), ({"duration_minutes": 90}, 90, "0.236250")],
+)
+async def test_the_tariff_tells_what_is_saved(
+    client: httpx.AsyncClient,
+    new_miner: NewMiner,
+    wanted: Wanted,
+    hear_tariff: Any,
+    duration: Dict,
+    minutes: int,
+    saved: str,
+) -> None:
+    """3,250 W less the 100 W of a sleeping machine, at 0.05 USD per kWh."""
+    await new_miner(hashrate_ths=95, power_w=3250)
+    rate = await hear_tariff(mean_usd_per_kwh="0.05")
+    shown = (await client.post(PREVIEW, json=wanted(0.003, **duration))).json()["avoided_cost"]
+    assert (shown["value"], shown["per_day"]) == (saved, "3.780000")
+    assert (shown["over_minutes"], shown["reason"]) == (minutes, None)
+    assert (shown["tariff"]["rate_id"], shown["tariff"]["rate_version"]) == (rate, 3)
+
+
+async def test_a_tariff_with_an_index_tells_no_saving(
+    client: httpx.AsyncClient, new_miner: NewMiner, wanted: Wanted, hear_tariff: Any
+) -> None:
+    await new_miner()
+    await hear_tariff(rate_type="index", mean_usd_per_kwh=None)
+    shown = (await client.post(PREVIEW, json=wanted(0.003))).json()["avoided_cost"]
+    assert (shown["value"], shown["tariff"], shown["reason"]) == (None, None, "tariff_varies")
+
+
 @pytest.mark.usefixtures("hear_quote")
 async def test_without_a_quote_the_loss_is_not_known(
     client: httpx.AsyncClient, new_miner: NewMiner, wanted: Wanted

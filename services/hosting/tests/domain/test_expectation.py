@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from hosting.domain.expectation import age_s, earned, is_stale
+from hosting.domain.expectation import age_s, earned, energy_kwh, is_stale
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -17,6 +17,12 @@ def test_a_day_of_a_terahash_is_the_hashprice() -> None:
 
 def test_a_float_is_taken_as_it_is_written() -> None:
     assert earned(0.1, Decimal(1)) == Decimal("0.1")
+
+
+def test_a_steady_power_draws_by_the_minute() -> None:
+    assert energy_kwh(3500) == 84
+    assert energy_kwh(0.1, 60) == Decimal("0.0001")
+    assert energy_kwh(3150, 90) == Decimal("4.725")
 
 
 def test_a_whole_fleet_of_the_largest_machines_is_still_exact() -> None:

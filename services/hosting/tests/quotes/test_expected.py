@@ -43,10 +43,12 @@ async def test_a_machines_rating_earns_at_the_quote(
     assert shown == {
         "basis": "nameplate",
         "hashrate_ths": 234.5,
+        "power_w": 3500.0,
         "btc_per_day": "0.00009380",
         "revenue_usd_per_day": "9.380000",
         "cost_usd_per_day": None,
         "profit_usd_per_day": None,
+        "tariff": None,
         "quote_at": at.isoformat().replace("+00:00", "Z"),
         "quote_source": "coingecko",
         "stale": False,

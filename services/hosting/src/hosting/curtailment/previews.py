@@ -9,6 +9,7 @@ from common.auth import Principal
 from common.clock import now
 from hosting.curtailment.plans import wish_of
 from hosting.curtailment.schemas import (
+    AvoidedCost,
     CurtailmentPreview,
     CurtailmentRequest,
     LostBtc,
@@ -19,12 +20,13 @@ from hosting.curtailment.schemas import (
 )
 from hosting.curtailment.selection import Selection, Wish, best_of, select_machines, survey
 from hosting.domain.curtailment import watts_to_megawatts
-from hosting.domain.expectation import DAY_MINUTES, earned
+from hosting.domain.expectation import DAY_MINUTES, earned, energy_kwh
 from hosting.parties import Parties, on_behalf_of
 from hosting.quotes.earnings import latest_quote, quote_view
 from hosting.quotes.models import Quote
+from hosting.sites.models import Site
+from hosting.tariffs.prices import SitePrice, site_price
 
-_AVOIDED_COST = UnknownFigure(value=None, reason="The site's power tariff is not known yet.")
 _SLA_EFFECT = UnknownFigure(value=None, reason="The customers' contracts are not known yet.")
 
 
@@ -44,11 +46,16 @@ async def preview(
     else:
         selection = await select_machines(session, parties, caller, wish, screening)
     quote = await latest_quote(session)
-    return _shown(wish, selection, quote, body.duration_minutes)
+    price = await site_price(session, await session.get_one(Site, body.site_id))
+    return _shown(wish, selection, quote, price, body.duration_minutes)
 
 
 def _shown(
-    wish: Wish, selection: Selection, quote: Quote | None, duration_minutes: int | None
+    wish: Wish,
+    selection: Selection,
+    quote: Quote | None,
+    price: SitePrice,
+    duration_minutes: int | None,
 ) -> CurtailmentPreview:
     chosen = {candidate.miner_id for candidate in selection.chosen}
     made = selection.recommendation
@@ -85,8 +92,22 @@ def _shown(
         skipped_by_reason=screening.skipped_by_reason(),
         quote=quote and quote_view(quote, now()),
         **_losses(selection.hashrate_loss_ths, quote, duration_minutes or DAY_MINUTES),
-        avoided_cost=_AVOIDED_COST,
+        avoided_cost=_avoided(selection.expected_w, price, duration_minutes or DAY_MINUTES),
         sla_effect=_SLA_EFFECT,
+    )
+
+
+def _avoided(power_w: float, price: SitePrice, minutes: int) -> AvoidedCost:
+    def avoided(over_minutes: int) -> Decimal | None:
+        usd_per_kwh = price.usd_per_kwh
+        return None if usd_per_kwh is None else energy_kwh(power_w, over_minutes) * usd_per_kwh
+
+    return AvoidedCost(
+        value=avoided(minutes),
+        per_day=avoided(DAY_MINUTES),
+        over_minutes=minutes,
+        tariff=price.view(now()),
+        reason=price.reason,
     )
 
 

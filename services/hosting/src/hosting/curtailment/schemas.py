@@ -16,10 +16,12 @@ from pydantic import (
     field_validator,
 )
 
+from hosting.amounts import Btc, Usd
 from hosting.domain.curtailment import PlanStatus, PlanType
 from hosting.domain.curtailment_choice import SkipReason
 from hosting.domain.curtailment_target import DesiredState, TargetState
-from hosting.quotes.schemas import Btc, QuoteView, Usd
+from hosting.quotes.schemas import QuoteView
+from hosting.tariffs.schemas import NoPrice, TariffView
 
 Megawatts = Annotated[Decimal, PlainSerializer(float, return_type=float)]
 Objective = Literal["hashrate", "profit"]
@@ -104,6 +106,21 @@ class LostRevenue(_Loss):
     per_day: Usd | None
 
 
+class AvoidedCost(BaseModel):
+    """What the power that is not drawn would have cost, at the tariff's mean energy price.
+
+    Demand charges are not counted: what a lower peak saves depends on the rest of the month.
+    """
+
+    value: Usd | None
+    per_day: Usd | None
+    over_minutes: int = Field(
+        description="What `value` counts: the plan's duration, or a day where it has none."
+    )
+    tariff: TariffView | None
+    reason: NoPrice | None = Field(description="Why there is no figure.")
+
+
 class PreviewCandidate(BaseModel):
     """A machine that the plan may stop; `selected` if it would."""
 
@@ -145,7 +162,7 @@ class CurtailmentPreview(BaseModel):
     quote: QuoteView | None
     lost_btc: LostBtc
     lost_revenue_usd: LostRevenue
-    avoided_cost: UnknownFigure
+    avoided_cost: AvoidedCost
     sla_effect: UnknownFigure
 
 

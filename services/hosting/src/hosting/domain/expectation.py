@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 DAY_MINUTES = 1_440
+_WATT_MINUTES_PER_KWH = 60_000
 SILENCE = timedelta(minutes=15)
 """The calculator publishes every five minutes; after three that did not come it is not heard."""
 
@@ -18,6 +19,11 @@ def earned(
     """Return what a hashrate earns in so many minutes, in the currency of the hashprice."""
     # A hashrate is no money: the shortest text of the float is the number that was meant.
     return Decimal(str(hashrate_ths)) * hashprice_per_ths_day * minutes / DAY_MINUTES
+
+
+def energy_kwh(power_w: float, minutes: int = DAY_MINUTES) -> Decimal:
+    """Return what a steady power draws in so many minutes."""
+    return Decimal(str(power_w)) * minutes / _WATT_MINUTES_PER_KWH
 
 
 def age_s(at: datetime, now: datetime) -> int:

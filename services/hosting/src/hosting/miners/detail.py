@@ -16,6 +16,7 @@ from hosting.miners.registry import miner_of
 from hosting.miners.schemas import CommandView, MaintenanceView, MinerDetail, MinerView
 from hosting.quotes.earnings import expected, latest_quote
 from hosting.sites.models import Rack, Site
+from hosting.tariffs.prices import Load, site_price
 
 log = get_logger()
 _RECENT = 20
@@ -43,6 +44,7 @@ async def detail(
         .limit(_RECENT)
     )
     quote = await latest_quote(session)
+    price, moment = await site_price(session, site), now()
     reading, reason = await _latest(telemetry, principal, miner_id)
     return MinerDetail(
         **MinerView.model_validate(miner).model_dump(),
@@ -52,7 +54,13 @@ async def detail(
         reachable=miner.reachable,
         telemetry=reading,
         telemetry_reason=reason,
-        expected=expected(miner.nameplate_hashrate_ths, quote, now()),
+        expected=expected(
+            miner.nameplate_hashrate_ths,
+            [Load(miner.nameplate_power_w, price)],
+            quote,
+            moment,
+            tariff=price.view(moment) if principal.client_id is None else None,
+        ),
         commands=[CommandView.model_validate(one) for one in commands],
         maintenance=[MaintenanceView.model_validate(one) for one in stays],
     )

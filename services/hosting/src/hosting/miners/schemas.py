@@ -210,6 +210,7 @@ class SiteTiles(BaseModel):
     starting: int
     stopping: int
     active_hashrate_ths: float = Field(description="What the active machines are rated for.")
+    active_power_w: float = Field(description="What they are rated to draw.")
 
 
 class SiteCount(SiteTiles):

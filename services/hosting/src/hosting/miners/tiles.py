@@ -4,11 +4,13 @@ Every screen asks for them every few seconds, and each time they count the whole
 writes a machine or a site (a request, a reaction, a job, the scheduler) drops the organisation's
 tiles once it has committed and before it answers, so that nobody reads less than what they wrote.
 
-What the machines are expected to earn is not kept: hashrates are, and each look multiplies them by
-the quote of that moment, so that a kept tile never shows an old price as a young one.
+What the machines are expected to earn and cost is not kept: hashrates and watts are, and each look
+multiplies them by the quote and the tariffs of that moment, so that a kept tile never shows an old
+price as a young one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -30,15 +32,27 @@ from hosting.miners.schemas import FleetCount, Kpi, SiteCount, SiteKpi, SiteTile
 from hosting.quotes.earnings import expected, latest_quote
 from hosting.quotes.models import Quote
 from hosting.sites.models import Site
+from hosting.tariffs.prices import UNPRICED, Load, SitePrice, site_prices
+from hosting.tariffs.schemas import TariffView
 
 _FRESH_S = 10
 _STALE_S = 20
 """Together the longest that a change goes unseen which another process could not tell Redis of."""
-_HASHRATE_PLACES = 6
+_PLACES = 6
 """Where a sum of floats stops being noise."""
 _CHANGED = "tiles_changed"
-_ByStatus = dict[str, tuple[int, float]]
-"""How many machines are in a status, and what they are rated for together."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Machines:
+    """How many machines are in a status, and what they are rated for together."""
+
+    count: int
+    hashrate_ths: float
+    power_w: float
+
+
+_ByStatus = dict[str, _Machines]
 _caches: WeakKeyDictionary[object, Cache] = WeakKeyDictionary()
 """By runtime for those who read, by engine for those who write."""
 
@@ -60,32 +74,56 @@ async def tiles(runtime: Runtime, principal: Principal) -> Kpi:
             return (await count(session, client_id)).model_dump(mode="json")
 
     cache = _caches[runtime]
-    kept = await cache.get(organisation_id, f"counts of client {client_id}", counted)
+    kept = await cache.get(organisation_id, f"counts and watts of client {client_id}", counted)
     async with runtime.tenant_session(organisation_id, client_id) as session:
-        quote = await latest_quote(session)
-    return _valued(FleetCount.model_validate(kept), quote)
+        quote, prices = await latest_quote(session), await site_prices(session)
+    return _valued(FleetCount.model_validate(kept), quote, prices, tariffs=client_id is None)
 
 
-def _valued(fleet: FleetCount, quote: Quote | None) -> Kpi:
+def _valued(
+    fleet: FleetCount, quote: Quote | None, prices: Mapping[UUID, SitePrice], *, tariffs: bool
+) -> Kpi:
+    """Return the tiles with what is expected; `tariffs`: whether the caller may see them."""
     moment = now()
 
-    def earning(tiles: SiteTiles) -> dict[str, Any]:
-        return tiles.model_dump() | {"expected": expected(tiles.active_hashrate_ths, quote, moment)}
+    def price_at(site: SiteCount) -> SitePrice:
+        return prices.get(site.site_id, UNPRICED)
 
-    by_site = [SiteKpi.model_validate(earning(site)) for site in fleet.by_site]
-    return Kpi.model_validate(earning(fleet) | {"by_site": by_site})
+    def load_at(site: SiteCount) -> Load:
+        return Load(site.active_power_w, price_at(site))
+
+    def with_expected(
+        tiles: SiteTiles, loads: Sequence[Load], tariff: TariffView | None = None
+    ) -> dict[str, Any]:
+        worth = expected(tiles.active_hashrate_ths, loads, quote, moment, tariff=tariff)
+        return tiles.model_dump() | {"expected": worth}
+
+    by_site = [
+        SiteKpi.model_validate(
+            with_expected(site, [load_at(site)], price_at(site).view(moment) if tariffs else None)
+        )
+        for site in fleet.by_site
+    ]
+    whole = with_expected(fleet, [load_at(site) for site in fleet.by_site])
+    return Kpi.model_validate(whole | {"by_site": by_site})
 
 
 async def count(session: AsyncSession, client_id: UUID | None) -> FleetCount:
     """Count the machines that the session may see, by status and site."""
     rows = await session.execute(
-        select(Miner.site_id, Miner.status, func.count(), func.sum(Miner.nameplate_hashrate_ths))
+        select(
+            Miner.site_id,
+            Miner.status,
+            func.count(),
+            func.sum(Miner.nameplate_hashrate_ths),
+            func.sum(Miner.nameplate_power_w),
+        )
         .where(Miner.removed_at.is_(None))
         .group_by(Miner.site_id, Miner.status)
     )
     by_site: dict[UUID, _ByStatus] = {}
-    for site_id, status, count, hashrate_ths in rows:
-        by_site.setdefault(site_id, {})[status] = count, hashrate_ths
+    for site_id, status, machines, hashrate_ths, power_w in rows:
+        by_site.setdefault(site_id, {})[status] = _Machines(machines, hashrate_ths, power_w)
     query = select(Site.id, Site.name).where(Site.removed_at.is_(None)).order_by(Site.name)
     if client_id is not None:  # a client sees no more of the operator than where its machines are
         query = query.where(Site.id.in_(by_site))
@@ -101,11 +139,11 @@ async def count(session: AsyncSession, client_id: UUID | None) -> FleetCount:
 
 def _tiles(counts: Sequence[_ByStatus]) -> SiteTiles:
     def of(status: MinerStatus) -> int:
-        return sum(one[status][0] for one in counts if status in one)
+        return sum(one[status].count for one in counts if status in one)
 
-    hashrates_ths = [one["active"][1] for one in counts if "active" in one]
+    active = [one["active"] for one in counts if "active" in one]
     return SiteTiles(
-        total=sum(machines for one in counts for machines, _ in one.values()),
+        total=sum(machines.count for one in counts for machines in one.values()),
         active=of("active"),
         offline=of("offline"),
         maintenance=of("maintenance"),
@@ -113,7 +151,8 @@ def _tiles(counts: Sequence[_ByStatus]) -> SiteTiles:
         pending=of("pending_approval"),
         starting=of("starting"),
         stopping=of("stopping"),
-        active_hashrate_ths=round(sum(hashrates_ths), _HASHRATE_PLACES),
+        active_hashrate_ths=round(sum(one.hashrate_ths for one in active), _PLACES),
+        active_power_w=round(sum(one.power_w for one in active), _PLACES),
     )
 
 

@@ -1,21 +1,12 @@
 """What is shown of a quote, and of what it makes of a hashrate."""
 
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, Field, PlainSerializer
+from pydantic import BaseModel, Field
 
-
-def _text(places: int) -> PlainSerializer:
-    quantum = Decimal(1).scaleb(-places)
-    return PlainSerializer(
-        lambda amount: f"{amount.quantize(quantum, ROUND_HALF_UP):f}", return_type=str
-    )
-
-
-Usd = Annotated[Decimal, _text(6)]
-Btc = Annotated[Decimal, _text(8)]
+from hosting.amounts import Btc, Usd
+from hosting.tariffs.schemas import NoPrice, TariffView
 
 
 class QuoteView(BaseModel):
@@ -40,15 +31,25 @@ class Expected(BaseModel):
         "clock: before pool fee, stale shares and downtime. What they do hash is telemetry's word."
     )
     hashrate_ths: float = Field(description="The rated hashrate that the figures are made of.")
+    power_w: float = Field(description="The rated power that the cost is made of.")
     btc_per_day: Btc | None
     revenue_usd_per_day: Usd | None
-    cost_usd_per_day: Usd | None
+    cost_usd_per_day: Usd | None = Field(
+        description="Power around the clock at the mean energy price of the site's tariff, without "
+        "service and demand charges."
+    )
     profit_usd_per_day: Usd | None
+    tariff: TariffView | None = Field(
+        description="What the cost was reckoned with; null in sums over sites, and for clients, "
+        "who see what their machines cost but not the operator's tariff."
+    )
     quote_at: datetime | None
     quote_age_s: int | None
     quote_source: str | None
     stale: bool | None
     simulated: bool | None
-    reason: Literal["no_quote", "no_tariff"] | None = Field(
-        description="Why figures are null: `no_quote`, all of them; `no_tariff`, cost and profit."
+    reason: Literal["no_quote"] | NoPrice | None = Field(
+        description="Why figures are null: `no_quote`, what is earned; the others, cost and "
+        "profit: `no_tariff` is in force at a site, `tariff_varies` with an index or with use, "
+        "`tariff_not_in_usd`."
     )
