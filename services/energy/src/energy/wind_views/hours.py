@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from energy.domain.settlement import ZONE, Period, periods_of
@@ -28,43 +28,48 @@ from energy.wind_views.schemas import (
 from energy.wind_views.spans import Span
 from energy.wind_views.sums import NOTHING, Sum, sums_within, total, whole_of
 
-COMPLETE = "complete"
-
 
 @dataclass(frozen=True, slots=True)
 class HalfHour:
-    """A settlement period; `sum` is None where it was not taken in: that is no nothing."""
+    """A settlement period; `sum` is None where it was never taken in: that is no nothing."""
 
     period: Period
     sum: Sum | None
     btc_per_mwh: Decimal | None
+    is_complete: bool
+    """Taken in, and nothing went wrong when it was last asked for."""
 
 
 async def half_hours_of(
     session: AsyncSession, span: Span, wanted: Filter, model: str
 ) -> list[HalfHour]:
     """Return every settlement period of a day, in order."""
-    day = span.first
-    status = SettlementPeriod
-    complete = set(
-        await session.scalars(
-            select(status.settlement_period).where(
-                status.settlement_date == day, status.status == COMPLETE
-            )
-        )
-    )
+    states = await states_of(session, span.first)
     energy = await _energy(session, span, wanted)
     rates = await _rates(session, span, model)
     return [
         HalfHour(
             period,
             _mined(energy.get(period.number), rates.get(period.number))
-            if period.number in complete
+            if period.number in states
             else None,
             rates.get(period.number),
+            states.get(period.number, False),
         )
-        for period in periods_of(day)
+        for period in periods_of(span.first)
     ]
+
+
+async def states_of(session: AsyncSession, day: date) -> dict[int, bool]:
+    """Return the periods of a day that were taken in, and whether nothing went wrong since."""
+    row = SettlementPeriod
+    found = await session.execute(
+        select(row.settlement_period, row.status == "complete").where(
+            row.settlement_date == day,
+            or_(row.status == "complete", row.fetched_at.is_not(None)),
+        )
+    )
+    return dict(found.all())
 
 
 async def _energy(
@@ -110,7 +115,7 @@ async def hours_of_day(session: AsyncSession, span: Span, wanted: Filter) -> Hou
             settlement_periods=[one.period.number for one in pair],
             curtailed_energy_mwh=found and found.energy_mwh,
             payment_gbp=found and found.payment_gbp,
-            is_complete=all(one.sum is not None for one in pair),
+            is_complete=all(one.is_complete for one in pair),
         )
         for pair, found in _hours(half_hours)
     ]

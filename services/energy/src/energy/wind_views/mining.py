@@ -65,7 +65,7 @@ class Asked:
             "miner_model": self.model,
             "bitcoin_reason": self.whole.bitcoin_reason,
             "is_complete": self.whole.is_complete,
-            "simulated": self.whole.energy.simulated,
+            "simulated": self.whole.is_simulated,
             "current_price": self.price,
             "currency": self.currency,
             "market": self.market,

@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from common.errors import Invalid
 from energy.domain.settlement import NoSuchPeriod, Period, period_start, periods_of
 from energy.domain.wind import WIND
-from energy.wind.models import BmUnit, CurtailmentRecord, SettlementPeriod, WindOutput
+from energy.wind.models import BmUnit, CurtailmentRecord, WindOutput
 from energy.wind.summary_models import DailySummary
 from energy.wind_views.asking import Filter, NoWindData, UnknownFarm, UnknownLeadParty
 from energy.wind_views.figures import percent
+from energy.wind_views.hours import states_of
 from energy.wind_views.production_schemas import (
     Curtailment,
     Notifications,
@@ -136,7 +137,7 @@ async def _curtailment(
     by_period: dict[int, list[Output]] = {}
     for row in rows:
         by_period.setdefault(row.period, []).append(row)
-    complete = await _complete(session, span.first)
+    complete = await states_of(session, span.first)
     return Curtailment(
         date=span.first,
         lead_party=None,
@@ -224,7 +225,7 @@ async def _outputs(
     )
     outputs = {(one.settlement_period, one.farm_id): one for one in told}
     curtailed = await _curtailed(session, day, units, wanted)
-    complete = await _complete(session, day)
+    complete = await states_of(session, day)
     keys = [key for key in {*outputs, *curtailed} if only in (None, key[0])]
     found: list[Output] = []
     for period, farm in sorted(keys):
@@ -253,14 +254,3 @@ async def _curtailed(
         .group_by(row.settlement_period, row.farm_id)
     )
     return {(period, farm): mwh for period, farm, mwh in found}
-
-
-async def _complete(session: AsyncSession, day: date) -> set[int]:
-    row = SettlementPeriod
-    return set(
-        await session.scalars(
-            select(row.settlement_period).where(
-                row.settlement_date == day, row.status == "complete"
-            )
-        )
-    )

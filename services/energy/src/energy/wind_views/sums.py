@@ -14,6 +14,7 @@ from energy.wind.summary_models import (
     BitcoinDailySummary,
     BitcoinFarmDailySummary,
     BitcoinMonthlySummary,
+    BitcoinRate,
     BitcoinYearlySummary,
     DailySummary,
     FarmDailySummary,
@@ -59,6 +60,12 @@ class Whole:
     days_complete: int
     days_missing: int
     bitcoin_reason: BitcoinReason | None
+    has_simulated_epochs: bool
+
+    @property
+    def is_simulated(self) -> bool:
+        """Return whether some of it comes from a simulated party."""
+        return self.energy.simulated or self.has_simulated_epochs
 
     @property
     def is_complete(self) -> bool:
@@ -91,7 +98,20 @@ async def whole_of(session: AsyncSession, span: Span, model: str | None = None) 
         days_complete=complete,
         days_missing=max(0, _days_expected(span) - complete),
         bitcoin_reason=await _reason(session, span, energy, bitcoin or None),
+        has_simulated_epochs=bool(bitcoin) and await _has_simulated_epochs(session, span),
     )
+
+
+async def _has_simulated_epochs(session: AsyncSession, span: Span) -> bool:
+    rate = BitcoinRate
+    found = await session.scalar(
+        select(
+            exists().where(
+                rate.settlement_date.between(span.first, span.last), rate.simulated.is_(True)
+            )
+        )
+    )
+    return bool(found)
 
 
 async def sums_within(
