@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import func, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.auth import PLATFORM_ORGANISATION
@@ -110,7 +110,7 @@ async def _stored(session: AsyncSession, day: date) -> list[Stored]:
     newest = (
         select(ElexonAnswer)
         .where(ElexonAnswer.settlement_date == day, ElexonAnswer.dataset.in_(DATASETS))
-        .distinct(ElexonAnswer.dataset, ElexonAnswer.settlement_period)
+        .ext(distinct_on(ElexonAnswer.dataset, ElexonAnswer.settlement_period))
         .order_by(ElexonAnswer.dataset, ElexonAnswer.settlement_period, ElexonAnswer.id.desc())
     )
     by_period: dict[int, dict[str, ElexonAnswer]] = {}
@@ -242,7 +242,7 @@ async def _write_periods(session: AsyncSession, day: date, read: Sequence[Read])
             SettlementPeriod.settlement_date == day
         )
     )
-    return dict(found.tuples().all())
+    return {row[0]: row[1] for row in found}
 
 
 async def _with_earlier(session: AsyncSession, day: date, miners: Sequence[Miner]) -> list[Miner]:
@@ -256,10 +256,10 @@ async def _with_earlier(session: AsyncSession, day: date, miners: Sequence[Miner
             BitcoinRate.power_w,
         )
         .where(BitcoinRate.settlement_date == day)
-        .distinct(BitcoinRate.miner_model)
+        .ext(distinct_on(BitcoinRate.miner_model))
         .order_by(BitcoinRate.miner_model, BitcoinRate.settlement_period.desc())
     )
-    return [*miners, *(Miner(*row) for row in rows.tuples() if row[0] not in names)]
+    return [*miners, *(Miner(*row) for row in rows if row[0] not in names)]
 
 
 def _refuse_unknown(day: date, numbers: Sequence[int], epochs: Mapping[int, NetworkEpoch]) -> None:

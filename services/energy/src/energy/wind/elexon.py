@@ -64,6 +64,10 @@ class Told(Generic[T]):
     simulated: bool
 
 
+Parts = list[Told[list[answers.Output]]]
+"""Answers about some units each."""
+
+
 class Elexon:
     """The API, for as long as `open_elexon` holds it open."""
 
@@ -119,11 +123,11 @@ class Elexon:
             lambda body: answers.read_prices(body, day),
         )
 
-    async def notifications(self, day: date, units: Sequence[str]) -> list[answers.Output]:
+    async def notifications(self, day: date, units: Sequence[str]) -> Parts:
         """Return what units meant to generate on a day. Raises as `stack`."""
         return await self._outputs("/datasets/PN/stream", "pn", day, units, answers.read_notified)
 
-    async def metered(self, day: date, units: Sequence[str]) -> list[answers.Output]:
+    async def metered(self, day: date, units: Sequence[str]) -> Parts:
         """Return what units' meters say of a day; nothing in its first days. Raises as `stack`."""
         return await self._outputs(
             "/datasets/B1610/stream", "b1610", day, units, answers.read_metered
@@ -136,17 +140,16 @@ class Elexon:
         day: date,
         units: Sequence[str],
         read: Callable[[bytes, date], list[answers.Output]],
-    ) -> list[answers.Output]:
+    ) -> Parts:
         """Ask for some units at a time: all at once would be an answer of tens of megabytes."""
         span = {"from": _instant(day_start(day)), "to": _instant(_day_end(day))}
         parts = [units[n : n + _UNITS_AT_A_TIME] for n in range(0, len(units), _UNITS_AT_A_TIME)]
-        told = await asyncio.gather(
+        return await asyncio.gather(
             *(
                 self._ask(dataset, path, {**span, "bmUnit": part}, lambda body: read(body, day))
                 for part in parts
             )
         )
-        return [row for one in told for row in one.rows]
 
     async def _ask(
         self,

@@ -42,6 +42,13 @@ class Taken:
     pending: bool
     """It failed, but may simply not be published yet."""
 
+    @property
+    def status(self) -> str:
+        """Return what the period's row says."""
+        if self.error is None:
+            return "fetched"
+        return "pending" if self.pending else "failed"
+
 
 async def take(runtime: Runtime, elexon: Elexon, day: date, periods: Sequence[int]) -> list[Taken]:
     """Ask for some periods at once, and keep what came; one that failed does not harm others."""
@@ -74,34 +81,32 @@ async def _all(*asking: Awaitable[T]) -> list[T]:
 
 
 async def _keep(session: AsyncSession, day: date, taken: Sequence[Taken]) -> None:
-    known = await known_answers(session, day)
-    for one in taken:
-        for dataset, told in zip(DATASETS, one.stacks, strict=False):
-            await keep_answer(
-                session,
-                told,
-                known,
-                dataset=dataset,
-                day=day,
-                period=one.period,
-                run_stamp=stamp_of(told.rows),
-            )
-    for one in sorted(taken, key=lambda one: one.period):
-        await _note(session, day, one)
+    await keep_answers(
+        session,
+        day,
+        [
+            (dataset, one.period, told, stamp_of(told.rows))
+            for one in taken
+            for dataset, told in zip(DATASETS, one.stacks, strict=False)
+        ],
+    )
+    in_order = sorted(taken, key=lambda one: one.period)
+    for status in ("fetched", "failed", "pending"):
+        some = [_noted(day, one) for one in in_order if one.status == status]
+        if some:
+            await _note(session, status, some)
 
 
-async def _note(session: AsyncSession, day: date, one: Taken) -> None:
-    """Note that a period was taken, or why not; what was complete does not become pending."""
+def _noted(day: date, one: Taken) -> dict[str, Any]:
     came = one.error is None
-    status = "fetched" if came else "pending" if one.pending else "failed"
-    row: dict[str, Any] = {
+    return {
         "organisation_id": PLATFORM_ORGANISATION,
         "settlement_date": day,
         "settlement_period": one.period,
         "starts_at": period_start(day, one.period),
-        "status": status,
+        "status": one.status,
         "error": one.error,
-        "attempts": 0 if came else 1,
+        "attempts": int(one.status == "failed"),
         "run_stamp": None,
         "fetched_at": one.stacks[0].fetched_at if came else None,
         "rows": 0,
@@ -110,16 +115,18 @@ async def _note(session: AsyncSession, day: date, one: Taken) -> None:
         "excluded": {},
         "simulated": any(told.simulated for told in one.stacks),
     }
-    changed: dict[str, Any] = {"status": status, "error": one.error}
-    changed |= (
-        {"attempts": 0, "fetched_at": row["fetched_at"]}
-        if came
-        else {"attempts": SettlementPeriod.attempts + 1}
-    )
+
+
+async def _note(session: AsyncSession, status: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Note that periods were taken, or why not; what was complete does not become pending."""
+    statement = insert(SettlementPeriod).values(rows)
+    changed: dict[str, Any] = {name: statement.excluded[name] for name in ("status", "error")}
+    if status == "fetched":
+        changed |= {"attempts": 0, "fetched_at": statement.excluded.fetched_at}
+    elif status == "failed":
+        changed["attempts"] = SettlementPeriod.attempts + 1
     await session.execute(
-        insert(SettlementPeriod)
-        .values(row)
-        .on_conflict_do_update(
+        statement.on_conflict_do_update(
             index_elements=["settlement_date", "settlement_period"],
             set_=changed,
             where=None if status != "pending" else SettlementPeriod.status != "complete",
@@ -127,41 +134,41 @@ async def _note(session: AsyncSession, day: date, one: Taken) -> None:
     )
 
 
-async def keep_answer(
-    session: AsyncSession,
-    told: Told[Any],
-    known: Known,
-    *,
-    dataset: str,
-    day: date,
-    period: int,
-    run_stamp: datetime | None,
-) -> None:
-    """Keep an answer as it came; the same one once more is only noted."""
-    digest = hashlib.sha256(told.body).digest()
-    newest = known.get((dataset, period))
-    if newest is not None and newest[1] == digest:
-        await session.execute(
-            update(ElexonAnswer)
-            .where(ElexonAnswer.id == newest[0])
-            .values(checked_at=told.fetched_at)
+Given = tuple[str, int, Told[Any], datetime | None]
+"""An answer with its data set, its period, and its run stamp."""
+
+
+async def keep_answers(session: AsyncSession, day: date, given: Sequence[Given]) -> None:
+    """Keep answers as they came; one that is the same as before is only noted."""
+    known = await _known(session, day)
+    same: list[int] = []
+    rows: list[dict[str, Any]] = []
+    for dataset, period, told, run_stamp in given:
+        digest = hashlib.sha256(told.body).digest()
+        newest = known.get((dataset, period))
+        if newest is not None and newest[1] == digest:
+            same.append(newest[0])
+            continue
+        rows.append(
+            {
+                "organisation_id": PLATFORM_ORGANISATION,
+                "dataset": dataset,
+                "settlement_date": day,
+                "settlement_period": period,
+                "fetched_at": told.fetched_at,
+                "checked_at": told.fetched_at,
+                "run_stamp": run_stamp,
+                "rows": len(told.rows),
+                "sha256": digest,
+                "body": packed(told.body),
+                "simulated": told.simulated,
+            }
         )
-        return
-    await session.execute(
-        insert(ElexonAnswer).values(
-            organisation_id=PLATFORM_ORGANISATION,
-            dataset=dataset,
-            settlement_date=day,
-            settlement_period=period,
-            fetched_at=told.fetched_at,
-            checked_at=told.fetched_at,
-            run_stamp=run_stamp,
-            rows=len(told.rows),
-            sha256=digest,
-            body=packed(told.body),
-            simulated=told.simulated,
-        )
-    )
+    if same:
+        checked = update(ElexonAnswer).where(ElexonAnswer.id.in_(same)).values(checked_at=now())
+        await session.execute(checked)
+    if rows:
+        await session.execute(insert(ElexonAnswer).values(rows))
 
 
 def stamp_of(rows: Sequence[StackRow]) -> datetime | None:
@@ -169,7 +176,7 @@ def stamp_of(rows: Sequence[StackRow]) -> datetime | None:
     return max((row.created_at for row in rows if row.created_at is not None), default=None)
 
 
-async def known_answers(session: AsyncSession, day: date) -> Known:
+async def _known(session: AsyncSession, day: date) -> Known:
     """Return id and digest of the newest answer of each dataset and period."""
     rows = await session.execute(
         select(
@@ -181,6 +188,4 @@ async def known_answers(session: AsyncSession, day: date) -> Known:
         .where(ElexonAnswer.settlement_date == day)
         .order_by(ElexonAnswer.id)
     )
-    return {
-        (dataset, period): (answer, digest) for dataset, period, answer, digest in rows.tuples()
-    }
+    return {(dataset, period): (answer, digest) for dataset, period, answer, digest in rows}

@@ -48,7 +48,7 @@ async def units_on(session: AsyncSession, day: date) -> dict[str, Registered]:
             BmUnit.valid_from <= day, (BmUnit.valid_to.is_(None)) | (BmUnit.valid_to > day)
         )
     )
-    return {unit: Registered(fuel, party) for unit, fuel, party in rows.tuples()}
+    return {unit: Registered(fuel, party) for unit, fuel, party in rows}
 
 
 async def wind_units_on(session: AsyncSession, day: date) -> list[str]:
