@@ -1,5 +1,6 @@
 """The frame of every service: HTTP behind the internal token, one application per member."""
 
+import argparse
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -31,6 +32,18 @@ log = get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
+class Command:
+    """A command of a service's own on its command line."""
+
+    name: str
+    told: str
+    """What its help says."""
+    arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[Runtime, argparse.Namespace], Awaitable[int]]
+    """Does it, and returns the exit status."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """What makes up a service. One per member, in its main.py."""
 
@@ -46,6 +59,8 @@ class Service:
     background: Sequence[Background] = ()
     setup: Callable[[Runtime], Awaitable[None]] | None = None
     """Runs once at start, before the first request."""
+    commands: Sequence[Command] = ()
+    """`python -m <service> <command>`, beside those that every service has."""
 
     @property
     def versions(self) -> Path:

@@ -14,7 +14,7 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from common.app import Service, service_app
+from common.app import Command, Service, service_app
 from common.background import Role, running
 from common.dead_letters import discard, open_letters, redrive
 from common.log import configure
@@ -35,6 +35,8 @@ def parser(service: Service) -> argparse.ArgumentParser:
     letters = commands.add_parser("dead-letters", help="events that could not be handled")
     letters.add_argument("action", choices=["list", "redrive", "discard"])
     letters.add_argument("ids", nargs="*", type=UUID, help="ids; none means all")
+    for own in service.commands:
+        own.arguments(commands.add_parser(own.name, help=own.told))
     return made
 
 
@@ -49,6 +51,9 @@ def main(service: Service, arguments: Sequence[str] | None = None) -> None:
         return
     if chosen.command == "dead-letters":
         sys.exit(asyncio.run(dead_letters(service, settings, chosen.action, chosen.ids)))
+    for own in service.commands:
+        if chosen.command == own.name:
+            sys.exit(asyncio.run(run_command(service, settings, own, chosen)))
     if settings.owner_database_url is None:
         sys.exit(f"{service.name.upper()}_OWNER_DATABASE_URL is not set")
     from common import migrations  # noqa: PLC0415  (Alembic costs half a second at import)
@@ -73,6 +78,17 @@ async def serve(service: Service, settings: ServiceSettings, role: Role) -> None
             server(app, settings.host, settings.port),
         ]
     )
+
+
+async def run_command(
+    service: Service, settings: ServiceSettings, command: Command, chosen: argparse.Namespace
+) -> int:
+    """Run a command of the service's own; return its exit status."""
+    runtime = Runtime(service.name, settings)
+    try:
+        return await command.run(runtime, chosen)
+    finally:
+        await runtime.close()
 
 
 async def dead_letters(
