@@ -3,8 +3,7 @@
 from fastapi import FastAPI
 
 import energy.alerts.models
-import energy.budgets.models
-import energy.wind.summary_models  # noqa: F401  (until their routes are here)
+import energy.budgets.models  # noqa: F401  (until their routes are here)
 from common.app import Service, service_app
 from common.jobs import jobs_router
 from energy.carbon import routes as carbon
@@ -30,6 +29,10 @@ from energy.signals.watching import watch as watch_signals
 from energy.tariffs import bill_routes as bills
 from energy.tariffs import events as tariff_events
 from energy.tariffs import routes as rates
+from energy.wind import jobs as wind_jobs
+from energy.wind import routes as wind
+from energy.wind.command import WIND
+from energy.wind.following import follow_wind
 from energy.wind_views import mining_routes as wind_mining
 from energy.wind_views import production_routes as wind_production
 from energy.wind_views import routes as wind_views
@@ -49,6 +52,8 @@ SERVICE = Service(
         messages.router,
         signals.router,
         bills.router,
+        wind.router,
+        wind.jobs_of_wind,
         wind_views.router,
         wind_mining.router,
         wind_production.router,
@@ -61,7 +66,7 @@ SERVICE = Service(
         savings_reactions.reactions,
     ],
     background=[
-        doing(),
+        doing(wind_jobs.kinds),
         keep_intensities,
         keep_rates,
         settle_savings,
@@ -69,7 +74,9 @@ SERVICE = Service(
         send_letters,
         send_to_endpoints,
         watch_signals,
+        follow_wind,
     ],
+    commands=[WIND],
 )
 
 
