@@ -28,6 +28,8 @@ from energy.signals.events import SignalChanged
 from energy.signals.watching import watch as watch_signals
 from energy.tariffs import bill_routes as bills
 from energy.tariffs import events as tariff_events
+from energy.tariffs import import_routes as rate_imports
+from energy.tariffs import index_routes as index_prices
 from energy.tariffs import routes as rates
 from energy.wind import jobs as wind_jobs
 from energy.wind import routes as wind
@@ -48,10 +50,12 @@ SERVICE = Service(
         carbon.router,
         currencies.router,
         savings.router,
+        rate_imports.router,
         rates.router,
         messages.router,
         signals.router,
         bills.router,
+        index_prices.router,
         wind.router,
         wind.jobs_of_wind,
         wind_views.router,

@@ -1,0 +1,122 @@
+"""The 12 x 24 schedules of a Utility Rate Database document as rows of a schedule of ours."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from energy.tariffs.urdb_document import (
+    SIX,
+    EnergyTier,
+    UrdbRate,
+    charges_by_hours,
+    one_charge,
+    refusal,
+    varies,
+)
+
+_DAYS = {"weekday": [0, 1, 2, 3, 4], "weekend": [5, 6]}
+MONTHLY_DEMAND = "Monthly demand"
+
+
+class Cell(NamedTuple):
+    """What an hour of a month and kind of day is to the document."""
+
+    energy: int
+    demand: int | None
+    monthly: int | None
+    """The monthly demand charge, where it is not the same in all months."""
+
+
+def energy_fields(rate: UrdbRate, warnings: list[str]) -> dict[str, Any]:
+    """Return the energy prices: one, steps, or a schedule that also holds demand by hours."""
+    rows = list(_rows(rate))
+    periods = {row[0].energy for row in rows}
+    for period in sorted(periods):
+        if period >= len(rate.energyratestructure):
+            raise refusal(
+                "energyratestructure", f"has no period {period}, which its schedule names"
+            )
+        if rate.energyratestructure[period][-1].max is not None:
+            warnings.append(f"energyratestructure: the last step of period {period} has no end.")
+    if len(periods) == 1 and not varies(rate) and not charges_by_hours(rate):
+        tiers = _tiers(rate.energyratestructure[periods.pop()])
+        if len(tiers) == 1:
+            return {"rate_type": "flat", "flat_rate_usd_per_kwh": tiers[0]["rate"]}
+        return {"rate_type": "tiered", "tiered_rates": tiers}
+    return {"tou_schedule": [_row(rate, row) for row in rows]}
+
+
+def _tiers(period: Sequence[EnergyTier]) -> list[dict[str, Any]]:
+    limits = [tier.max for tier in period[:-1]]
+    if None in limits:
+        raise refusal("energyratestructure", "a step before the last has no max")
+    return [
+        {"up_to_kwh": limit.quantize(SIX) if limit is not None else None, "rate": tier.price()}
+        for limit, tier in zip([*limits, None], period, strict=True)
+    ]
+
+
+Hours = tuple[Cell, int, int, tuple[int, ...], tuple[int, ...]]
+"""A cell, from and to which hour, in which months and on which days."""
+
+
+def _rows(rate: UrdbRate) -> Iterator[Hours]:
+    """Yield the schedule's cells as rows, the same hours of months and of days together."""
+    months: dict[tuple[str, int, int, Cell], list[int]] = {}
+    for kind, month, cells in _days(rate):
+        hour = 0
+        for cell, run in groupby(cells):
+            length = len(list(run))
+            months.setdefault((kind, hour, hour + length, cell), []).append(month)
+            hour += length
+    days: dict[tuple[int, int, Cell, tuple[int, ...]], list[int]] = {}
+    for (kind, start, end, cell), found in months.items():
+        days.setdefault((start, end, cell, tuple(found)), []).extend(_DAYS[kind])
+    for (start, end, cell, found), weekdays in days.items():
+        yield cell, start, end, found, tuple(sorted(weekdays))
+
+
+def _days(rate: UrdbRate) -> Iterator[tuple[str, int, list[Cell]]]:
+    """Yield each month's day of each kind, hour by hour."""
+    grids = {
+        "weekday": (rate.energyweekdayschedule, rate.demandweekdayschedule),
+        "weekend": (rate.energyweekendschedule, rate.demandweekendschedule),
+    }
+    by_hours = charges_by_hours(rate)
+    flat = rate.flatdemandmonths or [0] * 12
+    for kind, (energy, demand) in grids.items():
+        if by_hours and demand is None:
+            raise refusal(f"demand{kind}schedule", "is missing beside demandratestructure")
+        for month in range(12):
+            charged = demand[month] if by_hours and demand is not None else [None] * 24
+            monthly = flat[month] if varies(rate) else None
+            yield (
+                kind,
+                month + 1,
+                [
+                    Cell(one, other, monthly)
+                    for one, other in zip(energy[month], charged, strict=True)
+                ],
+            )
+
+
+def _row(rate: UrdbRate, hours: Hours) -> dict[str, Any]:
+    """Return a row of a schedule."""
+    cell, start, end, months, days = hours
+    tiers = _tiers(rate.energyratestructure[cell.energy])
+    row: dict[str, Any] = {
+        "name": f"Period {cell.energy + 1}",
+        "days": list(days),
+        "months": list(months),
+        "start_hour": start,
+        "end_hour": end,
+    }
+    row |= {"rate": tiers[0]["rate"]} if len(tiers) == 1 else {"tiers": tiers}
+    if cell.demand is not None:
+        charge = one_charge("demandratestructure", rate.demandratestructure, cell.demand)
+        named = f"period {cell.demand + 1}"
+        row |= {"demand_charge_usd_per_kw": charge, "demand_period": named} if charge else {}
+    if cell.monthly is not None:
+        charge = one_charge("flatdemandstructure", rate.flatdemandstructure, cell.monthly)
+        row |= {"demand_charge_usd_per_kw": charge, "demand_period": MONTHLY_DEMAND}
+    return row
