@@ -174,5 +174,5 @@ def _cell(value: Any, written: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return "; ".join(cast("list[str]", written))
+        return "; ".join(map(str, cast("list[Any]", written)))
     return _Plain(written) if isinstance(value, Decimal) else written
