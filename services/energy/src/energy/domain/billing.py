@@ -110,9 +110,8 @@ def bill(
     span_s: tuple[int, int] | None = None,
 ) -> Bill:
     """Return the bill of a load; `span_s` is what is billed when the readings leave gaps."""
-    if not len(load) and span_s is None:
+    if (span := span_of(load, span_s)) is None:
         return _settled(tariff, Measures([], 0, 0))
-    span = span_of(load, span_s)
     return _settled(tariff, measure(tariff, load, index, earlier_peaks_kw, span))
 
 
@@ -125,9 +124,8 @@ def bill_exact(
     span_s: tuple[int, int] | None = None,
 ) -> Bill:
     """Return the same bill, measured in fractions. Slow: a load of days, not of years."""
-    if not len(load) and span_s is None:
+    if (span := span_of(load, span_s)) is None:
         return _settled(tariff, Measures([], 0, 0))
-    span = span_of(load, span_s)
     return _settled(tariff, measure_exactly(tariff, load, index, earlier_peaks_kw, span))
 
 
@@ -196,8 +194,9 @@ def _per_kwh(amount: Decimal, kwh: Fraction) -> Decimal | None:
 def _notes(measures: Measures) -> tuple[str, ...]:
     if not measures.split_intervals:
         return ()
-    told = f"The price changes inside {measures.split_intervals} readings; "
-    return (told + "their energy was taken to be uniform.",)
+    count = measures.split_intervals
+    told = "a reading; its" if count == 1 else f"{count} readings; their"
+    return (f"The price changes inside {told} energy was taken to be uniform.",)
 
 
 def _sums(lines: Sequence[Line]) -> dict[str, Decimal]:

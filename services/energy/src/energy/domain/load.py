@@ -231,7 +231,9 @@ def cut(load: Load, edges: Iterable[IntArray]) -> Pieces:
     points = ascending(load.starts_s, load.ends_s, *edges)
     starts, ends = points[:-1], points[1:]
     rows = np.searchsorted(load.starts_s, starts, side="right") - 1
-    inside = (rows >= 0) & (starts < load.ends_s[rows])
+    inside = rows >= 0
+    if len(load):
+        inside &= starts < load.ends_s[rows]
     starts, ends, rows = starts[inside], ends[inside], rows[inside]
     lengths, parts = (load.ends_s - load.starts_s)[rows], ends - starts
     whole, rest = np.divmod(load.energy_mwh_e6[rows], lengths)

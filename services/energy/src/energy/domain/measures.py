@@ -95,8 +95,10 @@ class Laid:
     """First second of each month."""
 
 
-def span_of(load: Load, span_s: tuple[int, int] | None) -> tuple[int, int]:
-    """Return the billed span: the load's own unless a longer one is given."""
+def span_of(load: Load, span_s: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Return the billed span: the load's own unless a longer one is given; None without either."""
+    if not len(load):
+        return span_s
     own = load.span_s()
     if span_s is None:
         return own
@@ -189,7 +191,7 @@ def measure_laid(
     return Measures(
         found,
         0 if load.constant else _split_intervals(tariff, laid),
-        0 if load.constant else int(lengths.max()),
+        0 if load.constant else int(lengths.max(initial=0)),
     )
 
 

@@ -69,7 +69,7 @@ def _tiers(field: str, tiers: tuple[Tier, ...]) -> Iterator[Defect]:
     for row, (low, high) in enumerate(pairwise(limits)):
         if low is None or high is None:
             yield Defect("tier_unbounded", f"{field}[{row}]", "Only the last tier has no limit.")
-        elif not low < high:
+        elif low.is_finite() and high.is_finite() and not low < high:
             yield Defect("tiers_not_ascending", f"{field}[{row}]", "Limits must ascend from 0.")
 
 
