@@ -185,6 +185,8 @@ def _own(span: Span, wanted: Filter, model: str, *first: Any) -> Select[*tuple[A
         (mined.summary_date == farms.summary_date)
         & (mined.farm_id == farms.farm_id)
         & (mined.miner_model == model)
+        # The planner does not infer this from the days above, and would read every year.
+        & mined.summary_date.between(span.first, span.last)
     )
     return (
         select(*first, *_own_columns(wanted))
