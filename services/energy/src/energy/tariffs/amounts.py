@@ -82,7 +82,7 @@ SignedPrice = Annotated[
 ]
 """Of an index: it may be negative."""
 PricePerMwh = Annotated[
-    Decimal, Number, _Out, _OutSchema, Field(ge=-1_000_000_000, le=1_000_000_000, decimal_places=6)
+    Decimal, Number, _Out, _OutSchema, Field(ge=-1_000_000, le=1_000_000, decimal_places=6)
 ]
 Charge = Annotated[
     Decimal, Number, _Out, _OutSchema, Field(ge=0, le=1_000_000_000, decimal_places=6)
