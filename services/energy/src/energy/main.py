@@ -6,6 +6,7 @@ import energy.alerts.models
 import energy.budgets.models  # noqa: F401  (until their routes are here)
 from common.app import Service, service_app
 from common.jobs import jobs_router
+from energy.advice import routes as advice
 from energy.carbon import routes as carbon
 from energy.carbon.keeping import keep_intensities
 from energy.costs import events as cost_events
@@ -47,6 +48,7 @@ SERVICE = Service(
     metadata=Base.metadata,
     routers=[
         jobs_router("electricity", Job),
+        advice.router,
         carbon.router,
         currencies.router,
         savings.router,

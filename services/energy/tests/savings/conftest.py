@@ -1,85 +1,18 @@
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 import pytest
-from httpx import AsyncClient
-from sqlalchemy import text
 
-from common.auth import PLATFORM_ORGANISATION
-from common.clock import now
 from common.ids import new_id
-from common.runtime import Runtime
-from energy.facts.models import NetworkEpoch, Quote
 
 Deliver = Callable[..., Awaitable[UUID]]
-D1 = Decimal(110568428300952)
 
 
 @pytest.fixture(autouse=True)
-async def market(runtime: Runtime) -> Callable[..., Awaitable[None]]:
-    """Quote a bitcoin at 100,000 USD every hour since the 1st, at D1 and 3.125; or what is told."""
-
-    async def tell(*, price: str | None = "100000", epochs: bool = True) -> None:
-        async with runtime.worker_session() as session:
-            for table in ("quote", "network_epoch", "reference_rate"):
-                await session.execute(text(f"DELETE FROM energy.{table}"))
-            first = datetime(2026, 10, 1, tzinfo=UTC)
-            hours = int((now() - first) / timedelta(hours=1)) + 1 if price else 0
-            for number in range(hours):
-                session.add(
-                    Quote(
-                        organisation_id=PLATFORM_ORGANISATION,
-                        pair="BTC/USD",
-                        version=number + 1,
-                        price_usd=Decimal(price or 0),
-                        at=first + timedelta(hours=number),
-                        source="test",
-                        stale=False,
-                        simulated=False,
-                        difficulty=D1,
-                        subsidy_btc=Decimal("3.125"),
-                    )
-                )
-            if epochs:
-                session.add(
-                    NetworkEpoch(
-                        organisation_id=PLATFORM_ORGANISATION,
-                        height=907_200,
-                        next_height=909_216,
-                        started_at=first,
-                        difficulty=D1,
-                        subsidy_btc=Decimal("3.125"),
-                        simulated=False,
-                        version=1,
-                    )
-                )
-
-    await tell()
-    return tell
-
-
-@pytest.fixture
-def rate(client: AsyncClient) -> Callable[..., Awaitable[UUID]]:
-    """Put a rate in force at a site since the 1st of October."""
-
-    async def make(site_id: UUID, **fields: Any) -> UUID:
-        body = {
-            "name": "Site's rate",
-            "rate_type": "flat",
-            "flat_rate_usd_per_kwh": "0.10",
-            "timezone": "UTC",
-            "site_id": str(site_id),
-            "active": True,
-            "valid_from": "2026-10-01T00:00:00Z",
-        }
-        answer = await client.post("/api/electricity/rates", json=body | fields)
-        assert answer.status_code == 201, answer.text
-        return UUID(answer.json()["rate"]["id"])
-
-    return make
+async def quoted(market: Callable[..., Awaitable[None]]) -> None:
+    """Let every test begin with a market."""
+    await market()
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def by_bill(
 def _held(reigns: Sequence[Reign], more: Avoided) -> list[tuple[Reign, Ints]] | CostAvoided:
     """Return which half-hours each tariff prices, or why the cost is not known."""
     used = more.kwh_e6 != 0
-    places = np.flatnonzero(used)
+    places = np.flatnonzero(used) if used.any() else np.arange(len(used))
     held = [
         (reign, rows)
         for reign in reigns
