@@ -36,7 +36,7 @@ _Number = Annotated[Decimal, BeforeValidator(_no_boolean)]
 _Day = Annotated[date, BeforeValidator(strict_day)]
 
 
-class CalculationRequest(BaseModel):
+class WindCalculationRequest(BaseModel):
     """Energy of one half-hour, a machine and a time, the latter two each said in one way.
 
     The machine is a `model`, or `hashrate_ths` and `power_w`. The time is `at`, or a settlement
@@ -69,7 +69,7 @@ class CalculationRequest(BaseModel):
     )
 
 
-class Calculation(BaseModel):
+class WindCalculation(BaseModel):
     """What the energy would mine; half-even at the last place."""
 
     btc: BitcoinRate
@@ -101,7 +101,7 @@ class _Network:
     simulated: bool = False
 
 
-async def calculated(session: AsyncSession, body: CalculationRequest) -> Calculation:
+async def calculated(session: AsyncSession, body: WindCalculationRequest) -> WindCalculation:
     """Return what the energy would mine.
 
     Raises:
@@ -123,7 +123,7 @@ async def calculated(session: AsyncSession, body: CalculationRequest) -> Calcula
         network.subsidy_btc,
         whole_miners=body.whole_miners,
     )
-    return Calculation(
+    return WindCalculation(
         btc=mined.btc,
         miners=mined.miners,
         hashrate_ths=mined.hashrate_ths,
@@ -136,7 +136,7 @@ async def calculated(session: AsyncSession, body: CalculationRequest) -> Calcula
     )
 
 
-def _require_one(body: CalculationRequest, ways: tuple[tuple[str, ...], ...]) -> None:
+def _require_one(body: WindCalculationRequest, ways: tuple[tuple[str, ...], ...]) -> None:
     """Require that exactly one of some ways is used, and wholly."""
     told = " or ".join(" and ".join(way) for way in ways)
     begun = [way for way in ways if any(getattr(body, name) is not None for name in way)]
@@ -148,7 +148,7 @@ def _require_one(body: CalculationRequest, ways: tuple[tuple[str, ...], ...]) ->
         raise CalculationUnclear(f"{missing[0]} is missing; give {told}.", field=missing[0])
 
 
-async def _machine(session: AsyncSession, body: CalculationRequest) -> _Machine:
+async def _machine(session: AsyncSession, body: WindCalculationRequest) -> _Machine:
     if body.model is None:
         assert body.hashrate_ths is not None
         assert body.power_w is not None
@@ -164,7 +164,7 @@ async def _machine(session: AsyncSession, body: CalculationRequest) -> _Machine:
     return _Machine(model.name, Decimal(str(model.hashrate_ths)), Decimal(str(model.power_w)))
 
 
-async def _network(session: AsyncSession, body: CalculationRequest) -> _Network:
+async def _network(session: AsyncSession, body: WindCalculationRequest) -> _Network:
     if body.difficulty is not None and body.subsidy_btc is not None:
         return _Network(body.difficulty, body.subsidy_btc)
     at = _instant(body)
@@ -178,7 +178,7 @@ async def _network(session: AsyncSession, body: CalculationRequest) -> _Network:
     return _Network(epoch.difficulty, epoch.subsidy_btc, epoch.height, at, epoch.simulated)
 
 
-def _instant(body: CalculationRequest) -> datetime:
+def _instant(body: WindCalculationRequest) -> datetime:
     at, field = body.at, "at"
     if at is None:
         assert body.settlement_date is not None

@@ -11,10 +11,10 @@ from energy.domain.settlement import HALF_HOUR, periods_of
 from energy.wind.models import IngestionProgress, WindGeneration
 from energy.wind_views.asking import NoWindData
 from energy.wind_views.production_schemas import (
-    Generation,
     GenerationCheck,
     GenerationStatus,
     PeriodGeneration,
+    WindGenerationOfDay,
 )
 from energy.wind_views.spans import Span
 
@@ -22,7 +22,7 @@ PROCESS = "generation"
 _HOURS = Decimal(HALF_HOUR / timedelta(hours=1))
 
 
-async def generation_of(session: AsyncSession, span: Span) -> Generation:
+async def generation_of(session: AsyncSession, span: Span) -> WindGenerationOfDay:
     """Return a day's generation by settlement period.
 
     Raises:
@@ -32,7 +32,7 @@ async def generation_of(session: AsyncSession, span: Span) -> Generation:
     if not rows:
         raise NoWindData(f"No wind generation of {span.value} has been taken in.")
     periods = periods_of(span.first)
-    return Generation(
+    return WindGenerationOfDay(
         date=span.first,
         onshore_mwh=_energy([row.wind_onshore for row in rows.values()]),
         offshore_mwh=_energy([row.wind_offshore for row in rows.values()]),

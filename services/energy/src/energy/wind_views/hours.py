@@ -16,13 +16,13 @@ from energy.wind_views.asking import DEFAULT_MODEL, Filter, chosen_model, requir
 from energy.wind_views.figures import percent, ratio, rounded
 from energy.wind_views.pricing import current_market, worth
 from energy.wind_views.schemas import (
-    Choice,
+    CurtailOrMine,
     DayCompared,
     HalfHourChoice,
     Hour,
     HourCompared,
     HourlyComparison,
-    Hours,
+    HourlyCurtailment,
     MonthlyComparison,
 )
 from energy.wind_views.spans import Span
@@ -103,7 +103,7 @@ def _mined(found: tuple[Decimal, Decimal, int] | None, rate: Decimal | None) -> 
     return Sum(mwh, paid, None if rate is None else rounded(mwh * rate, BTC_PLACES), rows)
 
 
-async def hours_of_day(session: AsyncSession, span: Span, wanted: Filter) -> Hours:
+async def hours_of_day(session: AsyncSession, span: Span, wanted: Filter) -> HourlyCurtailment:
     """Return a day's curtailment by the hour."""
     whole = await whole_of(session, span)
     half_hours = await half_hours_of(session, span, wanted, DEFAULT_MODEL)
@@ -119,7 +119,7 @@ async def hours_of_day(session: AsyncSession, span: Span, wanted: Filter) -> Hou
         )
         for pair, found in _hours(half_hours)
     ]
-    return Hours(
+    return HourlyCurtailment(
         date=span.first,
         lead_party=wanted.lead_party,
         farm_id=wanted.farm_id,
@@ -187,7 +187,9 @@ async def monthly_comparison(
     )
 
 
-async def choice_of_day(session: AsyncSession, span: Span, wanted: Filter, model: str) -> Choice:
+async def choice_of_day(
+    session: AsyncSession, span: Span, wanted: Filter, model: str
+) -> CurtailOrMine:
     """Return curtailing against mining, half-hour by half-hour."""
     whole = await whole_of(session, span)
     name = await chosen_model(session, model)
@@ -199,7 +201,7 @@ async def choice_of_day(session: AsyncSession, span: Span, wanted: Filter, model
     value = worth(everything.bitcoin, price)
     curtailed = ratio(everything.payment_gbp, everything.energy_mwh)
     mined = ratio(value, _energy_calculated(half_hours))
-    return Choice(
+    return CurtailOrMine(
         date=span.first,
         miner_model=name,
         lead_party=wanted.lead_party,

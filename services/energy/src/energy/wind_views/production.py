@@ -17,7 +17,7 @@ from energy.wind_views.asking import Filter, NoWindData, UnknownFarm, UnknownLea
 from energy.wind_views.figures import percent
 from energy.wind_views.hours import states_of
 from energy.wind_views.production_schemas import (
-    Curtailment,
+    CurtailmentShare,
     Notifications,
     PeriodOutput,
     ShareReason,
@@ -90,7 +90,7 @@ def _unit_output(row: Output, unit: BmUnit) -> UnitOutput:
 
 async def curtailment_of_farm(
     session: AsyncSession, farm_id: str, span: Span, wanted: Filter
-) -> Curtailment:
+) -> CurtailmentShare:
     """Return how much of what one unit meant to generate was turned down.
 
     Raises:
@@ -112,7 +112,7 @@ async def curtailment_of_farm(
 
 async def curtailment_of_party(
     session: AsyncSession, lead_party: str, span: Span, wanted: Filter
-) -> Curtailment:
+) -> CurtailmentShare:
     """Return how much of what a lead party's units meant to generate was turned down.
 
     Raises:
@@ -128,7 +128,7 @@ async def curtailment_of_party(
 
 async def _curtailment(
     session: AsyncSession, span: Span, units: Sequence[str], wanted: Filter
-) -> Curtailment:
+) -> CurtailmentShare:
     day = await session.get(DailySummary, span.first)
     if day is None:
         raise NoWindData(f"No curtailment of {span.value} has been taken in.")
@@ -138,7 +138,7 @@ async def _curtailment(
     for row in rows:
         by_period.setdefault(row.period, []).append(row)
     complete = await states_of(session, span.first)
-    return Curtailment(
+    return CurtailmentShare(
         date=span.first,
         lead_party=None,
         farm_id=None,

@@ -21,11 +21,11 @@ from energy.wind_views.asking import (
     filter_of,
 )
 from energy.wind_views.production_schemas import (
-    Curtailment,
-    Generation,
+    CurtailmentShare,
     GenerationCheck,
     GenerationStatus,
     Notifications,
+    WindGenerationOfDay,
 )
 from energy.wind_views.sheets import SHEETS, Wanted, shown
 from energy.wind_views.spans import DayPath, DayQuery
@@ -56,7 +56,7 @@ async def list_notifications(
 
 @router.get(
     "/production/curtailment-percentage/farm/{farm_id}/{date}",
-    response_model=Curtailment,
+    response_model=CurtailmentShare,
     responses=_REFUSALS,
 )
 async def get_farm_curtailment(
@@ -75,7 +75,7 @@ async def get_farm_curtailment(
 
 @router.get(
     "/production/curtailment-percentage/lead-party/{lead_party}/{date}",
-    response_model=Curtailment,
+    response_model=CurtailmentShare,
     responses=_REFUSALS,
 )
 async def get_lead_party_curtailment(
@@ -112,7 +112,7 @@ async def check_generation(day: DayQuery, session: Session, wanted: Wanted, _: W
 
 @router.get(
     "/wind-generation/{date}",
-    response_model=Generation,
+    response_model=WindGenerationOfDay,
     responses=SHEETS | problems(NoWindData, Invalid),
 )
 async def get_generation(date: DayPath, session: Session, wanted: Wanted, _: WindReader) -> Shown:

@@ -53,7 +53,7 @@ class PeriodOutput(BaseModel):
     curtailment_percent: Share
 
 
-class Curtailment(BaseModel):
+class CurtailmentShare(BaseModel):
     """How much of what was meant to be generated was turned down on a day."""
 
     date: date
@@ -80,7 +80,7 @@ class PeriodGeneration(BaseModel):
     total_mw: Mwh | None = Field(description="The average of the half-hour; null: not known.")
 
 
-class Generation(BaseModel):
+class WindGenerationOfDay(BaseModel):
     """What the country's wind farms generated on a day."""
 
     date: date

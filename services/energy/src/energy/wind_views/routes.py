@@ -23,18 +23,22 @@ from energy.wind_views.asking import (
     UnknownLeadParty,
     filter_of,
 )
-from energy.wind_views.calculation import Calculation, CalculationRequest, CalculationUnclear
+from energy.wind_views.calculation import (
+    CalculationUnclear,
+    WindCalculation,
+    WindCalculationRequest,
+)
 from energy.wind_views.schemas import (
-    Choice,
+    CurtailOrMine,
     DailySummary,
     HourlyComparison,
-    Hours,
+    HourlyCurtailment,
     LeadParties,
     LeadPartiesOfDay,
     MonthlyComparison,
     MonthlySummary,
-    Periods,
     PeriodStart,
+    SettlementPeriods,
     YearlySummary,
 )
 from energy.wind_views.sheets import SHEETS, Wanted, shown
@@ -46,20 +50,24 @@ _PARTY: dict[int | str, dict[str, Any]] = SHEETS | problems(NoWindData, UnknownL
 _FARM = SHEETS | problems(NoWindData, UnknownLeadParty, UnknownFarm, MinerModelUnknown, Invalid)
 
 
-@router.get("/periods/{date}", response_model=Periods, responses=SHEETS | problems(Invalid))
+@router.get(
+    "/periods/{date}", response_model=SettlementPeriods, responses=SHEETS | problems(Invalid)
+)
 async def list_periods(date: AnyDayPath, wanted: Wanted, _: WindReader) -> Shown:
     """List the settlement periods of a day: 48; 46 and 50 on the days of the clock change."""
     items = [
         PeriodStart(settlement_period=one.number, start_time=one.start) for one in periods_of(date)
     ]
-    return await shown(Periods(date=date, items=items), wanted, f"periods-{date}")
+    return await shown(SettlementPeriods(date=date, items=items), wanted, f"periods-{date}")
 
 
 @router.post(
     "/calculate",
     responses=problems(CalculationUnclear, MinerModelUnknown, Invalid, DifficultyUnavailable),
 )
-async def calculate(body: CalculationRequest, session: Session, _: WindReader) -> Calculation:
+async def calculate(
+    body: WindCalculationRequest, session: Session, _: WindReader
+) -> WindCalculation:
     """Calculate what the energy of one half-hour would mine; nothing is stored.
 
     Linear in the energy, by difficulty x 2^32 hashes a block; `whole_miners` counts only machines
@@ -119,7 +127,7 @@ async def list_lead_parties_of_day(
     return await shown(answer, wanted, f"lead-parties-{date.value}")
 
 
-@router.get("/curtailment/hourly/{date}", response_model=Hours, responses=_FARM)
+@router.get("/curtailment/hourly/{date}", response_model=HourlyCurtailment, responses=_FARM)
 async def get_hourly_curtailment(
     date: DayPath, whose: FarmFilter, session: Session, wanted: Wanted, _: WindReader
 ) -> Shown:
@@ -162,7 +170,7 @@ async def compare_days(
     return await shown(answer, wanted, f"monthly-comparison-{month.value}")
 
 
-@router.get("/curtailment/value/{date}", response_model=Choice, responses=_FARM)
+@router.get("/curtailment/value/{date}", response_model=CurtailOrMine, responses=_FARM)
 async def compare_with_mining(
     date: DayPath,
     whose: FarmFilter,

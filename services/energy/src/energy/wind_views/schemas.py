@@ -39,7 +39,7 @@ class PeriodStart(BaseModel):
     start_time: datetime
 
 
-class Periods(BaseModel):
+class SettlementPeriods(BaseModel):
     """The settlement periods of a day: 48, and 46 or 50 when the clocks change."""
 
     date: date
@@ -138,7 +138,7 @@ class Hour(BaseModel):
     is_complete: bool
 
 
-class Hours(BaseModel):
+class HourlyCurtailment(BaseModel):
     """A day's curtailment by the hour."""
 
     date: date
@@ -212,7 +212,7 @@ class HalfHourChoice(BaseModel):
     system_price_gbp_per_mwh: Money | None
 
 
-class Choice(BaseModel):
+class CurtailOrMine(BaseModel):
     """Curtailing against mining, half-hour by half-hour, at the current price of bitcoin."""
 
     date: date
