@@ -31,7 +31,8 @@ def _readers(members: Mapping[str, Service]) -> Iterator[tuple[str, str, type[Ba
         for feature in member.reactions:
             for event_type, handlers in feature.handlers.items():
                 for registered in handlers:
-                    yield name, event_type, registered.model
+                    if registered.model is not None:  # what takes tombstones reads no data
+                        yield name, event_type, registered.model
 
 
 def _rewritten(

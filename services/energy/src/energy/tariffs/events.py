@@ -1,10 +1,14 @@
 """What is published of the rates."""
 
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from common.events import Event
+
+DecimalText = Annotated[str, Field(pattern=r"^-?\d+(\.\d+)?$", examples=["0.052"])]
 
 
 class TariffChanged(Event):
@@ -25,7 +29,7 @@ class TariffChanged(Event):
     timezone: str
     tariff: dict[str, Any]
     """All fields, as the API shows them, but for notes and the account's number."""
-    mean_usd_per_kwh: str | None
+    mean_usd_per_kwh: DecimalText | None
     """Mean energy price of the week to come for an even load, in `currency`; null where the price
     depends on an index or on how much is used."""
     valid_from: datetime
