@@ -2,11 +2,13 @@
 
 from fastapi import FastAPI
 
-import energy.alerts.models
-import energy.budgets.models  # noqa: F401  (until their routes are here)
 from common.app import Service, service_app
 from common.jobs import jobs_router
 from energy.advice import routes as advice
+from energy.alerts import routes as alerts
+from energy.alerts.watching import watch as watch_costs
+from energy.budgets import routes as budgets
+from energy.budgets.watching import watch as watch_budgets
 from energy.carbon import routes as carbon
 from energy.carbon.keeping import keep_intensities
 from energy.costs import events as cost_events
@@ -56,6 +58,8 @@ SERVICE = Service(
         rates.router,
         messages.router,
         signals.router,
+        alerts.router,
+        budgets.router,
         bills.router,
         index_prices.router,
         wind.router,
@@ -80,6 +84,8 @@ SERVICE = Service(
         send_letters,
         send_to_endpoints,
         watch_signals,
+        watch_costs,
+        watch_budgets,
         follow_wind,
     ],
     commands=[WIND],

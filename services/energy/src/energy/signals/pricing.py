@@ -60,8 +60,10 @@ class InDollars:
 
 async def dollars(session: AsyncSession, currency: str, at: datetime) -> InDollars | Unknown:
     """Return what a currency is worth in dollars, by the day's reference rate."""
+    if currency == "USD":
+        return InDollars(Decimal(1), simulated=False)
     try:
         found = await conversion(session, currency, "USD", at.date())
     except Problem:
         return Unknown("no_exchange_rate")
-    return InDollars(found.rate if currency != "USD" else Decimal(1), found.simulated)
+    return InDollars(found.rate, found.simulated)

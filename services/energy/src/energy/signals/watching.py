@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import delete, select, text, tuple_
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.clock import now
@@ -21,6 +21,7 @@ from energy.settings import Settings
 from energy.signals.events import QuoteRef, SignalChanged, TariffRef
 from energy.signals.models import EnergySignal
 from energy.signals.pricing import InDollars, PriceNow, Unknown, dollars, price_now
+from energy.turns import each_organisation
 
 STALE_AFTER = timedelta(hours=1)
 TOO_OLD = timedelta(hours=24)
@@ -50,28 +51,15 @@ async def watch(runtime: Runtime) -> None:
 
 
 async def refresh_all(runtime: Runtime, *, at: datetime | None = None) -> None:
-    """Look at every organisation that has machines, each in a transaction of its own."""
-    async with runtime.worker_session() as session:
-        found = await session.scalars(
-            select(Miner.organisation_id).where(Miner.removed.is_(False)).distinct()
-        )
-        organisations = sorted(found)
+    """Look at every organisation that has machines."""
     settings = cast("Settings", runtime.settings)
-    for organisation_id in organisations:
-        async with runtime.tenant_session(organisation_id) as session:
-            if await alone(session, organisation_id, _LOCK):
-                await refresh(
-                    session, organisation_id, at or now(), settings.signals_hysteresis_percent
-                )
 
+    async def turn(session: AsyncSession, organisation_id: UUID) -> None:
+        percent = settings.signals_hysteresis_percent
+        await refresh(session, organisation_id, at or now(), percent)
 
-async def alone(session: AsyncSession, organisation_id: UUID, lock: int) -> bool:
-    """Return whether no other process does the same for this organisation right now."""
-    taken = await session.scalar(
-        text("SELECT pg_try_advisory_xact_lock(hashtextextended(:of, :lock))"),
-        {"of": str(organisation_id), "lock": lock},
-    )
-    return bool(taken)
+    query = select(Miner.organisation_id).where(Miner.removed.is_(False)).distinct()
+    await each_organisation(runtime, query, _LOCK, turn)
 
 
 async def refresh(
