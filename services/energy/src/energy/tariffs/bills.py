@@ -154,7 +154,9 @@ async def _billed(session: AsyncSession, asked: Asked, use: Use) -> Billed:
     """
     if (use.power_w is None) == (use.intervals is None):
         raise LoadRefused("Give either power_w or intervals.", field="power_w")
-    order = _in_order(use.intervals or [], asked)
+    given = use.intervals or []
+    many = len(given) >= _MANY_READINGS
+    order = await asyncio.to_thread(_in_order, given, asked) if many else _in_order(given, asked)
     readings = [reading for _, reading in order]
     start, end = _span(asked, use, readings)
     index = await _series(session, asked, start, end)
@@ -168,9 +170,7 @@ async def _billed(session: AsyncSession, asked: Asked, use: Use) -> Billed:
         except Unbillable as error:
             raise _refusal(error, [place for place, _ in order]) from error
 
-    if len(readings) < _MANY_READINGS:
-        return Billed(start, end, run())
-    return Billed(start, end, await asyncio.to_thread(run))
+    return Billed(start, end, await asyncio.to_thread(run) if many else run())
 
 
 def _in_order(given: Sequence[Reading], asked: Asked) -> list[tuple[int, Interval]]:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.clock import now
@@ -16,7 +16,7 @@ from energy.domain.schedule import Defect, defects
 from energy.facts.models import Site
 from energy.facts.reading import site_of
 from energy.tariffs.models import IndexSeries
-from energy.tariffs.places import fold
+from energy.tariffs.places import fold, is_folded
 from energy.tariffs.schedules import instant
 from energy.tariffs.terms import UTC_NAME, RateFields, StoredTerms
 
@@ -61,9 +61,11 @@ async def _site_zone(
         return (await site_of(session, site_id)).timezone
     if not fold(location):
         return None
-    same_place = func.lower(Site.location) == fold(location)
     zones = await session.scalars(
-        select(Site.timezone).where(same_place, Site.removed.is_(False)).distinct().limit(2)
+        select(Site.timezone)
+        .where(is_folded(Site.location, location), Site.removed.is_(False))
+        .distinct()
+        .limit(2)
     )
     found = list(zones)
     return found[0] if len(found) == 1 else None

@@ -73,12 +73,13 @@ async def _sites(
     elif fold(location):
         query = query.where(
             Site.removed.is_(False),
-            or_(_folded(Site.location, location), _folded(Site.name, location)),
+            or_(is_folded(Site.location, location), is_folded(Site.name, location)),
         )
     else:
         return []
     return list(await session.execute(query.order_by(Site.id).limit(20)))
 
 
-def _folded(column: Any, location: str | None) -> Any:
+def is_folded(column: Any, location: str | None) -> Any:
+    """Return the condition that a column says a location, without regard to case and spacing."""
     return func.lower(func.btrim(func.regexp_replace(column, r"\s+", " ", "g"))) == fold(location)

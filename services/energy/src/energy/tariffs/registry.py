@@ -19,7 +19,7 @@ from energy.tariffs.activation import (
 )
 from energy.tariffs.checks import checked, past_of, resolved
 from energy.tariffs.models import ElectricityRate, RateVersion
-from energy.tariffs.places import fold, place_of
+from energy.tariffs.places import is_folded, place_of
 from energy.tariffs.publishing import announce, note, view_of
 from energy.tariffs.schemas import Activation, NewRate, RateChange, RateView, VersionView
 from energy.tariffs.terms import RateFields, StoredTerms
@@ -75,7 +75,7 @@ async def list_rates(
     if active_only:
         query = query.where(ElectricityRate.active)
     if location is not None:
-        query = query.where(func.lower(func.btrim(ElectricityRate.location)) == fold(location))
+        query = query.where(is_folded(ElectricityRate.location, location))
     if site_id is not None:
         query = query.where(ElectricityRate.site_id == site_id)
     total = await session.scalar(select(func.count()).select_from(query.subquery()))
