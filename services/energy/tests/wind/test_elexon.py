@@ -1,0 +1,227 @@
+"""The client of Elexon against the simulated one and all that it can do wrong."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from energy.wind import elexon as module
+from energy.wind.answers import Nonsense, read_metered, read_notified, read_stack, read_units
+from energy.wind.elexon import Elexon as Client
+from energy.wind.elexon import NoAnswer, NotThere, open_elexon
+from energy.wind.pace import Gate, Pace
+from simulation.elexon import Elexon, Fault, Resource
+
+ALWAYS_WRONG = (
+    Fault.STATUS_500,
+    Fault.HTML,
+    Fault.TRUNCATED,
+    Fault.EMPTY,
+    Fault.REFUSED,
+    Fault.NULL_DATA,
+    Fault.NO_DATA,
+    Fault.WRONG_SHAPE,
+    Fault.WRONG_TYPES,
+    Fault.LOST_FIELDS,
+    Fault.DUPLICATES,
+    Fault.OTHER_DATE,
+    Fault.OTHER_PERIOD,
+    Fault.NAN,
+    Fault.HUGE_NUMBER,
+)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait long between two tries."""
+    monkeypatch.setattr(module, "_FIRST_WAIT_S", 0.01)
+
+
+async def test_a_stack_is_read_from_its_text(asking: Client, day: date) -> None:
+    told = await asking.stack("bid", day, 12)
+    assert len(told.rows) > 40
+    assert told.simulated
+    volumes = [row.volume_mwh for row in told.rows if row.volume_mwh is not None]
+    assert all(isinstance(volume, Decimal) for volume in volumes)
+    text = told.body.decode()
+    assert all(f'"volume":{volume}' in text for volume in volumes if "E" not in str(volume))
+    # Several rows of one unit in one period, and actions that no unit took.
+    units = [row.unit for row in told.rows]
+    assert len(set(units)) < len(units)
+    assert None in units
+
+
+@pytest.mark.parametrize("fault", ALWAYS_WRONG)
+async def test_nonsense_is_no_answer(
+    asking: Client, elexon: Elexon, day: date, fault: Fault
+) -> None:
+    elexon.fault(fault, Resource.STACK)
+    with pytest.raises(NoAnswer):
+        await asking.stack("bid", day, 12)
+    assert elexon.calls[Resource.STACK] == 3  # asked again, each time in vain
+
+
+@pytest.mark.parametrize("fault", ALWAYS_WRONG)
+async def test_what_passes_is_borne(
+    asking: Client, elexon: Elexon, day: date, fault: Fault
+) -> None:
+    elexon.fault(fault, Resource.STACK, times=1)
+    assert (await asking.stack("bid", day, 12)).rows
+
+
+async def test_another_order_of_rows_is_no_fault(asking: Client, elexon: Elexon, day: date) -> None:
+    before = await asking.stack("bid", day, 12)
+    elexon.fault(Fault.DISORDER, Resource.STACK)
+    after = await asking.stack("bid", day, 12)
+    assert before.rows != after.rows
+    assert set(before.rows) == set(after.rows)
+
+
+async def test_a_slow_answer_is_left(elexon: Elexon, day: date) -> None:
+    elexon.fault(Fault.SLOW, Resource.STACK)
+    async with open_elexon(elexon.url, Gate(8, 500), timeout_s=0.2, tries=1) as client:
+        with pytest.raises(NoAnswer, match=r"no answer in 0\.2 s"):
+            await client.stack("bid", day, 12)
+
+
+async def test_a_huge_answer_is_left(
+    elexon: Elexon, day: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 100_000)
+    elexon.fault(Fault.HUGE_BODY, Resource.STACK)
+    async with open_elexon(elexon.url, Gate(8, 500), timeout_s=5, tries=1) as client:
+        with pytest.raises(NoAnswer, match="more than 100000 bytes"):
+            await client.stack("bid", day, 12)
+
+
+async def test_too_often_means_everybody_rests(elexon: Elexon, day: date) -> None:
+    elexon.fault(Fault.STATUS_429, Resource.STACK, times=1, retry_after_s=1)
+    async with open_elexon(elexon.url, Gate(8, 500), timeout_s=5, tries=3) as client:
+        began = asyncio.get_running_loop().time()
+        await client.stack("bid", day, 12)
+        other = asyncio.get_running_loop().time() - began
+    assert other >= 0.95  # as the party asked, not as we would have waited by ourselves
+    assert elexon.calls[Resource.STACK] == 2
+
+
+async def test_what_is_not_there_is_told_apart(asking: Client, elexon: Elexon, day: date) -> None:
+    with pytest.raises(NotThere):
+        await asking.stack("bid", day, 49)  # no such period
+    elexon.fault(Fault.MISSING, Resource.STACK)
+    with pytest.raises(NotThere):
+        await asking.stack("bid", day, 12)
+    assert elexon.calls[Resource.STACK] == 2  # to ask again would not help
+
+
+async def test_calls_at_once_are_bounded(elexon: Elexon, day: date) -> None:
+    elexon.delay_s = 0.02
+    try:
+        async with open_elexon(elexon.url, Gate(3, 500), timeout_s=5, tries=1) as client:
+            await asyncio.gather(*(client.stack("bid", day, number) for number in range(1, 20)))
+    finally:
+        elexon.delay_s = 0.0
+    assert elexon.most_open == 3
+
+
+async def test_calls_a_second_are_bounded() -> None:
+    at = 0.0
+    pace = Pace(4, clock=lambda: at)
+    for _ in range(4):
+        await pace.wait()
+    async with asyncio.timeout(1):
+        waiting = asyncio.create_task(pace.wait())
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        at = 0.3  # by then a token has come
+        await waiting
+
+
+async def test_the_register_tells_a_unit_once(asking: Client) -> None:
+    told = await asking.bm_units()
+    ids = [unit.bm_unit for unit in told.rows]
+    assert len(ids) == len(set(ids))
+    wind = [unit for unit in told.rows if unit.fuel_type == "WIND"]
+    assert len(wind) == 200
+    assert all(unit.lead_party_name for unit in wind)
+
+
+async def test_meters_and_notifications_of_a_day(asking: Client, day: date) -> None:
+    told = await asking.bm_units()
+    units = [unit.bm_unit for unit in told.rows if unit.fuel_type == "WIND"]
+    notified = [row for part in await asking.notifications(day, units) for row in part.rows]
+    metered = [row for part in await asking.metered(day, units) for row in part.rows]
+    assert len(notified) == len(metered) == 200 * 48
+    assert {row.bm_unit for row in notified} == set(units)
+    # What is curtailed was notified, and is not on the meter.
+    assert sum(row.mwh for row in metered) < sum(row.mwh for row in notified)
+
+
+@pytest.mark.parametrize(
+    ("read", "body", "why"),
+    [
+        (read_units, b"[]", "empty"),
+        (read_units, b'{"data": null}', "not a list"),
+        (read_units, b'[{"elexonBmUnit": 7}]', "text"),
+        (read_units, b'[{"elexonBmUnit": "T_A-1", "generationCapacity": "lots"}]', "no number"),
+        (read_units, b"[7]", "no object"),
+    ],
+)
+def test_a_register_that_cannot_be(read: Callable[[bytes], object], body: bytes, why: str) -> None:
+    with pytest.raises(Nonsense, match=why):
+        read(body)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ('"sequenceNumber": true', "sequence number"),
+        ('"sequenceNumber": 1, "volume": -1e400', "cannot be"),
+        ('"sequenceNumber": 1, "volume": 1e-99', "cannot be"),
+        ('"sequenceNumber": 1, "volume": "1"', "is a text"),
+        ('"sequenceNumber": 1, "volume": true', "no number"),
+        ('"sequenceNumber": 1, "originalPrice": 1', "has no volume"),
+        ('"sequenceNumber": 1, "volume": 1, "originalPrice": null, "soFlag": 1', "no flag"),
+        (
+            '"sequenceNumber": 1, "volume": 1, "originalPrice": null, "acceptanceId": 1.5',
+            "no integer",
+        ),
+        (
+            '"sequenceNumber": 1, "volume": 1, "originalPrice": null, "createdDateTime": "soon"',
+            "no time",
+        ),
+    ],
+)
+def test_a_row_that_cannot_be(fields: str, why: str) -> None:
+    place = '"settlementDate": "2025-03-04", "settlementPeriod": 1'
+    body = f'{{"data": [{{{place}, {fields}}}]}}'.encode()
+    with pytest.raises(Nonsense, match=why):
+        read_stack(body, date(2025, 3, 4), 1)
+
+
+def test_null_flags_are_not_set_and_null_prices_are_kept() -> None:
+    body = (
+        b'{"data": [{"settlementDate": "2025-03-04", "settlementPeriod": 1, "sequenceNumber": 1,'
+        b'"id": "T_A-1", "volume": null, "originalPrice": null, "soFlag": null, "cadlFlag": null,'
+        b'"storFlag": true}]}'
+    )
+    [row] = read_stack(body, date(2025, 3, 4), 1)
+    assert (row.so_flag, row.cadl_flag, row.stor_flag) == (False, False, True)
+    assert row.volume_mwh is None
+    assert row.original_price is None
+
+
+@pytest.mark.parametrize(
+    ("read", "row", "why"),
+    [
+        (read_notified, '"timeFrom": "2025-03-04T00:00Z", "timeTo": "2025-03-04T02:00Z"', "span"),
+        (read_notified, '"levelFrom": 1, "levelTo": 2', "span"),
+        (read_metered, '"quantity": null', "missing"),
+        (read_metered, '"quantity": "1"', "text"),
+    ],
+)
+def test_outputs_that_cannot_be(read: Callable[[bytes, date], object], row: str, why: str) -> None:
+    place = '"settlementDate": "2025-03-04", "settlementPeriod": 1, "bmUnit": "T_A-1"'
+    with pytest.raises(Nonsense, match=why):
+        read(f"[{{{place}, {row}}}]".encode(), date(2025, 3, 4))
