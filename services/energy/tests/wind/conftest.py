@@ -11,7 +11,9 @@ from common.ids import new_id
 from common.runtime import Runtime
 from energy.wind.elexon import Elexon as Client
 from energy.wind.elexon import open_elexon
+from energy.wind.orders import Kind, Order
 from energy.wind.pace import Gate
+from energy.wind.processing import carry_out
 from simulation.elexon import Elexon, serve
 
 MODELS = {
@@ -141,3 +143,39 @@ def day() -> date:
 @pytest.fixture
 def btc_places() -> Decimal:
     return Decimal("1e-8")
+
+
+Process = Callable[..., Awaitable[dict[str, Any]]]
+SUMS = (
+    "daily_summaries", "monthly_summaries", "yearly_summaries", "farm_daily_summaries",
+    "bitcoin_daily_summaries", "bitcoin_monthly_summaries", "bitcoin_yearly_summaries",
+    "bitcoin_farm_daily_summaries",
+)  # fmt: skip
+
+
+@pytest.fixture
+def process(runtime: Runtime) -> Process:
+    """Carry out an order as a command would; returns its report."""
+
+    async def carry(kind: Kind, first: date, last: date | None = None, **more: Any) -> Any:
+        order = Order(kind=kind, first=first, last=last or first, **({"outputs": False} | more))
+        return await carry_out(runtime, order, "command")
+
+    return carry
+
+
+@pytest.fixture
+def everything(rows: Callable[..., Awaitable[list[dict[str, Any]]]]) -> Callable[..., Any]:
+    """Read all rows and sums of wind, with their times: to see whether anything was touched."""
+
+    async def read(*, sums_only: bool = False) -> dict[str, list[dict[str, Any]]]:
+        tables = SUMS if sums_only else (
+            *SUMS, "curtailment_records", "historical_bitcoin_calculations", "bitcoin_rates",
+        )  # fmt: skip
+        found = {table: await rows(table) for table in tables}
+        return {
+            table: sorted(content, key=lambda row: str(sorted(row.items(), key=str)))
+            for table, content in found.items()
+        }
+
+    return read
