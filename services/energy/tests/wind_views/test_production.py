@@ -170,7 +170,7 @@ async def test_the_status_of_generation(
     async with runtime.worker_session() as session:
         session.add(
             IngestionProgress(
-                process="generation",
+                process="live",
                 last_processed_date=DAY,
                 status="failed",
                 error_message="timed out",

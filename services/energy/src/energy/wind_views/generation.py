@@ -18,7 +18,8 @@ from energy.wind_views.production_schemas import (
 )
 from energy.wind_views.spans import Span
 
-PROCESS = "generation"
+PROCESS = "live"
+"""Follows the stacks, and takes generation in beside them."""
 _HOURS = Decimal(HALF_HOUR / timedelta(hours=1))
 
 
