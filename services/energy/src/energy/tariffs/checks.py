@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -22,6 +22,7 @@ from energy.tariffs.terms import UTC_NAME, RateFields, StoredTerms
 
 MOST_BYTES = 160_000
 """Of a rate's fields as JSON: with them its event must stay under 256 KiB."""
+_CLOCK_SKEW = timedelta(seconds=60)
 _PLACES = re.compile(r"[^\[\].]+")
 
 
@@ -126,6 +127,6 @@ def past_of(moment: datetime | None, zone: str, *, field: str = "valid_from") ->
     """
     present = now()
     found = instant(moment, ZoneInfo(zone)) if moment is not None else present
-    if found > present:
+    if found > present + _CLOCK_SKEW:
         raise InFuture(f"{field} is {found.isoformat()}, which is yet to come.", field=field)
-    return found
+    return min(found, present)

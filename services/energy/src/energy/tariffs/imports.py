@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from common.auth import Principal
 from common.errors import Invalid, problem_of_validation
 from energy.tariffs import index_series, octopus, registry, urdb
+from energy.tariffs.activation import one_at_a_time
 from energy.tariffs.import_schemas import EXPORT_FORMAT, ImportRequest, ImportResult, RateExport
 from energy.tariffs.index_schemas import SeriesView
 from energy.tariffs.models import IndexSeries, RateVersion
@@ -40,6 +41,8 @@ class _Taken:
 
 async def take_in(session: AsyncSession, principal: Principal, wish: ImportRequest) -> ImportResult:
     """Store the rate of a document."""
+    # Before the first audit line: a rate that is created locks the rates first, then the trail.
+    await one_at_a_time(session, principal.organisation_id)
     if wish.format == "urdb":
         taken = await _urdb(session, principal, wish)
     elif wish.format == "octopus":
