@@ -146,7 +146,9 @@ async def test_a_period_that_becomes_empty_falls_out_of_every_sum(
     paths = (f"summary/daily/{DAY}", f"summary/monthly/{DAY:%Y-%m}", f"summary/yearly/{DAY:%Y}")
     before = [Decimal((await get(path))["total_curtailed_energy_mwh"]) for path in paths]
     hours = (await get(f"curtailment/hourly/{DAY}"))["items"]
-    index, hour = max(enumerate(hours), key=lambda one: Decimal(one[1]["curtailed_energy_mwh"]))
+    amounts = [Decimal(one["curtailed_energy_mwh"]) for one in hours]
+    index = amounts.index(max(amounts))
+    hour = hours[index]
     for number in hour["settlement_periods"]:
         elexon.edit(Edit(DAY, period=number, scale=0))
     await taken()

@@ -1,7 +1,7 @@
 """What a reader asks for beside the span: whose energy, which rows count, which miner model."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, cast
 
 from fastapi import Depends, Path, Query
 from sqlalchemy import exists, or_, select
@@ -10,14 +10,17 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.elements import ColumnElement
 
 from common.errors import NotFound
+from common.runtime import RuntimeDep
 from energy.facts.reading import model_named
+from energy.settings import Settings
 from energy.wind.miners import MinerModelUnknown
 from energy.wind.models import BmUnit, CurtailmentRecord
 from energy.wind.summary_models import BitcoinYearlySummary, FarmDailySummary
 from energy.wind_views.figures import Currency
 
 SoFlag = Literal["true", "any"]
-DEFAULT_MODEL = "S19J_PRO"
+NO_MODEL = ""
+"""For sums of which the bitcoin is not asked."""
 MAX_NAME = 128
 TEXT = r"^[^\x00-\x1f\x7f]+$"
 """No control characters: a name that the database could not even be asked for."""
@@ -78,10 +81,6 @@ SoFlagQuery = Annotated[
     SoFlag,
     Query(description="`any`: all accepted bids of wind; else those with the SO flag only"),
 ]
-ModelQuery = Annotated[
-    str,
-    Query(min_length=1, max_length=MAX_NAME, pattern=TEXT, description="Name of a miner model"),
-]
 CurrencyQuery = Annotated[Currency, Query(description="Of the current price and the values")]
 
 
@@ -110,6 +109,22 @@ async def _of_farm(
     return filter_of(so_flag, lead_party=lead_party, farm_id=farm_id)
 
 
+async def _model(
+    runtime: RuntimeDep,
+    miner_model: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=MAX_NAME,
+            pattern=TEXT,
+            description="Name of a miner model; else the first that is calculated by itself",
+        ),
+    ] = None,
+) -> str:
+    return miner_model or cast("Settings", runtime.settings).miner_models()[0]
+
+
+ModelQuery = Annotated[str, Depends(_model)]
 PartyFilter = Annotated[Filter, Depends(_of_party)]
 FarmFilter = Annotated[Filter, Depends(_of_farm)]
 

@@ -12,7 +12,7 @@ from energy.domain.settlement import ZONE, Period, periods_of
 from energy.domain.wind import BTC_PLACES
 from energy.wind.models import CurtailmentRecord, SettlementPeriod, SystemPrice
 from energy.wind.summary_models import BitcoinRate
-from energy.wind_views.asking import DEFAULT_MODEL, Filter, chosen_model, require_known
+from energy.wind_views.asking import NO_MODEL, Filter, chosen_model, require_known
 from energy.wind_views.figures import percent, ratio, rounded
 from energy.wind_views.pricing import current_market, worth
 from energy.wind_views.schemas import (
@@ -106,7 +106,7 @@ def _mined(found: tuple[Decimal, Decimal, int] | None, rate: Decimal | None) -> 
 async def hours_of_day(session: AsyncSession, span: Span, wanted: Filter) -> HourlyCurtailment:
     """Return a day's curtailment by the hour."""
     whole = await whole_of(session, span)
-    half_hours = await half_hours_of(session, span, wanted, DEFAULT_MODEL)
+    half_hours = await half_hours_of(session, span, wanted, NO_MODEL)
     everything = _total(half_hours) or Sum(NOTHING, NOTHING, None)
     items = [
         Hour(

@@ -12,7 +12,6 @@ from energy.auth import WindReader
 from energy.wind.miners import MinerModelUnknown
 from energy.wind_views import mining
 from energy.wind_views.asking import (
-    DEFAULT_MODEL,
     CurrencyQuery,
     FarmFilter,
     FarmId,
@@ -53,7 +52,7 @@ async def get_daily_potential(
     wanted: Wanted,
     _: WindReader,
     *,
-    miner_model: ModelQuery = DEFAULT_MODEL,
+    miner_model: ModelQuery,
     currency: CurrencyQuery = "USD",
 ) -> Shown:
     """Show what a day's curtailed energy (no date: yesterday's) would have mined."""
@@ -72,7 +71,7 @@ async def get_monthly_potential(
     wanted: Wanted,
     _: WindReader,
     *,
-    miner_model: ModelQuery = DEFAULT_MODEL,
+    miner_model: ModelQuery,
     currency: CurrencyQuery = "USD",
 ) -> Shown:
     """Show what a month's curtailed energy would have mined, and each of its days'."""
@@ -89,7 +88,7 @@ async def get_yearly_potential(
     wanted: Wanted,
     _: WindReader,
     *,
-    miner_model: ModelQuery = DEFAULT_MODEL,
+    miner_model: ModelQuery,
     currency: CurrencyQuery = "USD",
 ) -> Shown:
     """Show what a year's curtailed energy would have mined, and each of its months'."""
@@ -106,7 +105,7 @@ async def list_farm_potentials(
     wanted: Wanted,
     _: WindReader,
     *,
-    miner_model: ModelQuery = DEFAULT_MODEL,
+    miner_model: ModelQuery,
     currency: CurrencyQuery = "USD",
 ) -> Shown:
     """List what each farm's curtailed energy would have mined, most first."""
@@ -123,7 +122,7 @@ async def list_top_farms(
     wanted: Wanted,
     _: WindReader,
     *,
-    miner_model: ModelQuery = DEFAULT_MODEL,
+    miner_model: ModelQuery,
     currency: CurrencyQuery = "USD",
     limit: Limit = 5,
 ) -> Shown:
@@ -142,7 +141,7 @@ async def list_lead_party_potentials(
     wanted: Wanted,
     _: WindReader,
     *,
-    miner_model: ModelQuery = DEFAULT_MODEL,
+    miner_model: ModelQuery,
     currency: CurrencyQuery = "USD",
     so_flag: SoFlagQuery = "true",
 ) -> Shown:
@@ -160,7 +159,7 @@ async def get_farm_potential(
     wanted: Wanted,
     _: WindReader,
     *,
-    miner_model: ModelQuery = DEFAULT_MODEL,
+    miner_model: ModelQuery,
     currency: CurrencyQuery = "USD",
     so_flag: SoFlagQuery = "true",
 ) -> Shown:
@@ -179,7 +178,7 @@ async def list_grouped_farms(
     wanted: Wanted,
     _: WindReader,
     *,
-    miner_model: ModelQuery = DEFAULT_MODEL,
+    miner_model: ModelQuery,
     currency: CurrencyQuery = "USD",
 ) -> Shown:
     """List the farms grouped by lead party, with energy, payments, bitcoin and their sums."""
@@ -196,7 +195,7 @@ async def get_curtailment_potential(
     wanted: Wanted,
     caller: WindReader,
     *,
-    miner_model: ModelQuery = DEFAULT_MODEL,
+    miner_model: ModelQuery,
     currency: CurrencyQuery = "USD",
 ) -> Shown:
     """Show the same as /mining-potential/daily."""
@@ -217,7 +216,7 @@ async def get_monthly_curtailment_potential(
     wanted: Wanted,
     caller: WindReader,
     *,
-    miner_model: ModelQuery = DEFAULT_MODEL,
+    miner_model: ModelQuery,
     currency: CurrencyQuery = "USD",
 ) -> Shown:
     """Show the same as /mining-potential/monthly."""

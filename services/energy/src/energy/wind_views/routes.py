@@ -13,7 +13,6 @@ from energy.domain.settlement import periods_of
 from energy.wind.miners import DifficultyUnavailable, MinerModelUnknown
 from energy.wind_views import calculation, hours, summaries
 from energy.wind_views.asking import (
-    DEFAULT_MODEL,
     FarmFilter,
     ModelQuery,
     NoWindData,
@@ -146,7 +145,7 @@ async def compare_hours(
     wanted: Wanted,
     _: WindReader,
     *,
-    miner_model: ModelQuery = DEFAULT_MODEL,
+    miner_model: ModelQuery,
 ) -> Shown:
     """Compare energy and bitcoin by the hour, a lead party's beside everybody's."""
     answer = await hours.hourly_comparison(session, date, whose, miner_model)
@@ -163,7 +162,7 @@ async def compare_days(
     wanted: Wanted,
     _: WindReader,
     *,
-    miner_model: ModelQuery = DEFAULT_MODEL,
+    miner_model: ModelQuery,
 ) -> Shown:
     """Compare energy and bitcoin by the days of a month, a lead party's beside everybody's."""
     answer = await hours.monthly_comparison(session, month, whose, miner_model)
@@ -178,7 +177,7 @@ async def compare_with_mining(
     wanted: Wanted,
     _: WindReader,
     *,
-    miner_model: ModelQuery = DEFAULT_MODEL,
+    miner_model: ModelQuery,
 ) -> Shown:
     """Compare what a curtailed MWh was paid with what it would have mined, in GBP per MWh.
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from energy.domain.wind import WIND
 from energy.wind.models import BmUnit, CurtailmentRecord
-from energy.wind_views.asking import DEFAULT_MODEL, Filter
+from energy.wind_views.asking import NO_MODEL, Filter
 from energy.wind_views.schemas import (
     DailySummary,
     DayTotal,
@@ -75,7 +75,7 @@ async def _summed(
     session: AsyncSession, span: Span, wanted: Filter
 ) -> tuple[Whole, dict[str, Sum], Sum]:
     whole = await whole_of(session, span)
-    parts = await sums_within(session, span, wanted, DEFAULT_MODEL)
+    parts = await sums_within(session, span, wanted, NO_MODEL)
     return whole, parts, whole.sum(wanted) if wanted.is_open else total(list(parts.values()))
 
 
