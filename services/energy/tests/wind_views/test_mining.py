@@ -4,6 +4,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import update
+
+from common.runtime import Runtime
+from energy.domain.wind import WIND
+from energy.facts.models import NetworkEpoch
+from energy.wind.answers import Unit
+from energy.wind.units import refresh
 
 Get = Callable[..., Awaitable[dict[str, Any]]]
 Ingest = Callable[..., Awaitable[None]]
@@ -279,3 +286,39 @@ async def test_a_simulated_party_is_said_to_be_one(get: Get, ingest: Ingest, bid
     await ingest(DAY, {1: [bid("T_GORDW-1", "30")]}, simulated=True)
     assert (await get("mining-potential/monthly/2025-03"))["simulated"] is True
     assert (await get("summary/daily/2025-03-04"))["simulated"] is True
+
+
+async def test_a_farm_that_changes_hands_counts_for_each_owner(
+    get: Get, ingest: Ingest, bid: Any, runtime: Runtime
+) -> None:
+    async with runtime.worker_session() as session:
+        sold = Unit("T_GORDW-1", None, "Gordonbush", "New Owner", None, WIND, "T", Decimal("70.5"))
+        await refresh(session, [sold], date(2025, 3, 5), simulated=True)
+    await ingest(DAY, {1: [bid("T_GORDW-1", "3")]})
+    await ingest(date(2025, 3, 5), {1: [bid("T_GORDW-1", "2")]})
+    rows = (await get("mining-potential/farms?value=2025-03"))["items"]
+    assert [(one["lead_party"], one["curtailed_energy_mwh"]) for one in rows] == [
+        ("Beinn Power", "3.000000"),
+        ("New Owner", "2.000000"),
+    ]
+    parties = (await get("mining-potential/lead-parties?value=2025-03"))["items"]
+    assert [(one["lead_party"], one["farms"]) for one in parties] == [
+        ("Beinn Power", 1),
+        ("New Owner", 1),
+    ]
+    old = await get("summary/monthly/2025-03?lead_party=Beinn Power")
+    assert [one["curtailed_energy_mwh"] for one in old["daily_totals"]] == ["3.000000", "0.000000"]
+    path = "production/curtailment-percentage"
+    assert (await get(f"{path}/farm/T_GORDW-1/{DAY}"))["lead_party"] == "Beinn Power"
+    assert (await get(f"{path}/farm/T_GORDW-1/2025-03-05"))["lead_party"] == "New Owner"
+    assert (await get(f"{path}/lead-party/New Owner/{DAY}", 404))["code"] == "unknown_lead_party"
+
+
+async def test_bitcoin_of_a_simulated_chain_is_said_to_be_simulated(
+    get: Get, ingest: Ingest, bid: Any, runtime: Runtime
+) -> None:
+    async with runtime.worker_session() as session:
+        await session.execute(update(NetworkEpoch).values(simulated=True))
+    await ingest(DAY, {1: [bid("T_GORDW-1", "3")]})
+    assert (await get("mining-potential/monthly/2025-03"))["simulated"] is True
+    assert (await get("summary/monthly/2025-03"))["simulated"] is False
