@@ -462,3 +462,27 @@ async def test_an_activation_may_reach_back(
         (since, "new"),
     ]
     assert old["active"] is True
+
+
+async def test_many_activations_are_one_question(
+    client: httpx.AsyncClient, tenant_session: TenantSessions
+) -> None:
+    """Two rates that take turns: each instant has the one that was active then."""
+    first, second = await created(client, name="a"), await created(client, name="b")
+    seen: list[tuple[datetime, str]] = []
+    for turn in range(6):
+        rate = (first, second)[turn % 2]
+        await client.post(f"{URL}/{rate['id']}/activate")
+        seen.append((now(), rate["name"]))
+    async with tenant_session() as session:
+        for at, name in seen:
+            found = await tariff_in_force(session, at=at)
+            assert found is not None
+            assert found.name == name
+        before = await tariff_in_force(session, at=now() - timedelta(days=700))
+        stretches = await tariffs_between(
+            session, start=seen[0][0], end=now() + timedelta(seconds=1)
+        )
+    assert before is not None
+    assert before.name == "a"
+    assert [held.name for _, _, held in stretches] == ["a", "b"] * 3

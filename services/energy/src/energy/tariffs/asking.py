@@ -88,7 +88,8 @@ async def in_force(
         NoActiveRate: none is.
     """
     where = await whereabouts(session, site_id=site_id, location=location)
-    chosen = (await timeline_of(session, where)).at(at or now())
+    instant = at or now()
+    chosen = (await timeline_of(session, where, instant, instant)).at(instant)
     if chosen is None:
         place = f"site {site_id}" if site_id else f"location {location}" if location else "default"
         raise NoActiveRate(

@@ -45,6 +45,7 @@ from energy.tariffs.schedules import clock_of
 _DAY = timedelta(days=1)
 _LONGEST = timedelta(days=3660)
 _MANY_READINGS = 500
+_LONG = timedelta(days=400)
 """From here on a bill is made on another thread, so that others are answered meanwhile."""
 _FIELDS = {"start": "start_time", "end": "end_time"}
 _PLACE = re.compile(r"intervals\[(\d+)\]")
@@ -170,7 +171,8 @@ async def _billed(session: AsyncSession, asked: Asked, use: Use) -> Billed:
         except Unbillable as error:
             raise _refusal(error, [place for place, _ in order]) from error
 
-    return Billed(start, end, await asyncio.to_thread(run) if many else run())
+    is_long = many or end - start > _LONG
+    return Billed(start, end, await asyncio.to_thread(run) if is_long else run())
 
 
 def _in_order(given: Sequence[Reading], asked: Asked) -> list[tuple[int, Interval]]:

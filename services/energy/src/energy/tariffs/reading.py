@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import and_, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from energy.domain.schedule import IndexPrices
@@ -45,7 +45,7 @@ async def tariff_in_force(
     where = await whereabouts(
         session, site_id=site_id, location=location, organisation_id=organisation_id
     )
-    chosen = (await timeline_of(session, where)).at(at)
+    chosen = (await timeline_of(session, where, at, at)).at(at)
     return (await _tariffs(session, [chosen])).get(chosen) if chosen is not None else None
 
 
@@ -62,7 +62,8 @@ async def tariffs_between(
     where = await whereabouts(
         session, site_id=site_id, location=location, organisation_id=organisation_id
     )
-    stretches = list((await timeline_of(session, where)).between(start, end))
+    line = await timeline_of(session, where, start, end)
+    stretches = list(line.between(start, end))
     tariffs = await _tariffs(session, {chosen for _, _, chosen in stretches if chosen is not None})
     return [(since, until, tariffs[held]) for since, until, held in stretches if held is not None]
 
@@ -81,16 +82,29 @@ async def tariff_by_id(
     return (await _tariffs(session, [chosen]))[chosen]
 
 
-async def timeline_of(session: AsyncSession, where: Whereabouts) -> Timeline:
-    """Return all activations at some places, with the versions of their rates."""
-    active = select(RateActivation).where(
+async def timeline_of(
+    session: AsyncSession, where: Whereabouts, start: datetime, end: datetime
+) -> Timeline:
+    """Return the activations at some places that decide a span, with the versions of their rates.
+
+    Beside those that touch the span it is the first of each place, which also holds before it.
+    """
+    here = (
         RateActivation.organisation_id == where.organisation_id,
         RateActivation.place.in_(where.places),
     )
-    reigns = [
-        Reign(row.place, row.rate_id, row.active_from, row.active_until)
-        for row in await session.scalars(active)
-    ]
+    firsts = (
+        select(RateActivation.place, func.min(RateActivation.active_from))
+        .where(*here)
+        .group_by(RateActivation.place)
+    )
+    is_first = tuple_(RateActivation.place, RateActivation.active_from).in_(firsts)
+    touching = and_(
+        RateActivation.active_from <= end,
+        or_(RateActivation.active_until.is_(None), RateActivation.active_until > start),
+    )
+    rows = await session.scalars(select(RateActivation).where(*here, or_(touching, is_first)))
+    reigns = [Reign(row.place, row.rate_id, row.active_from, row.active_until) for row in rows]
     versions = await session.execute(
         select(RateVersion.rate_id, RateVersion.version, RateVersion.valid_from).where(
             RateVersion.rate_id.in_({reign.rate_id for reign in reigns})
