@@ -59,6 +59,7 @@ def _tariff(owner: Api, site_id: str) -> None:
         "taxes": [{"name": "Energy tax", "percent": "2.5"}],
         "utility_name": "Fjord Kraft (simulated)",
         "active": True,
+        "valid_from": (datetime.now(UTC) - timedelta(days=2 * _HISTORY_DAYS)).isoformat(),
     }
     owner.post("/api/electricity/rates", rate)
 

@@ -20,6 +20,7 @@ TABLES = frozenset(
         b"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     }
 )
+FORM = frozenset({b"application/x-www-form-urlencoded"})
 _CHARSETS = frozenset({b"utf-8", b'"utf-8"', b"us-ascii"})
 _PARAMETER = re.compile(r"\{\w+\}")
 _KIB = 1024
@@ -232,13 +233,18 @@ ROUTES: tuple[Route, ...] = (
         timeout_s=60,
     ),
     Route("/api/treasury", "intelligence", body_cap_bytes=4 * _MIB, timeout_s=60, stream=True),
-    Route(
-        "/api/electricity/reconciliations",
+    *(  # files go there
+        Route(path, "energy", body_cap_bytes=16 * _MIB, media=TABLES, timeout_s=60)
+        for path in ("/api/electricity/reconciliations", "/api/electricity/index-series")
+    ),
+    Route(  # the link at a letter's end, and what a mail program sends by itself (RFC 8058)
+        "/api/electricity/messages/opt-out",
         "energy",
-        body_cap_bytes=16 * _MIB,
-        media=TABLES,
-        timeout_s=60,
-        stream=True,
+        frozenset({"GET", "POST"}),
+        "ignored",
+        exact=True,
+        body_cap_bytes=8 * _KIB,
+        media=FORM,
     ),
     Route("/api/electricity", "energy", body_cap_bytes=16 * _MIB, timeout_s=60, stream=True),
     Route("/api/wind", "energy", body_cap_bytes=1 * _MIB, timeout_s=60, stream=True),
