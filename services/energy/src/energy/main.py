@@ -13,6 +13,8 @@ from energy.carbon import routes as carbon
 from energy.carbon.keeping import keep_intensities
 from energy.costs import events as cost_events
 from energy.costs import reactions as cost_reactions
+from energy.costs import rerating
+from energy.costs import routes as costs
 from energy.costs.rater import keep_rated
 from energy.currencies import routes as currencies
 from energy.currencies.keeping import keep_rates
@@ -22,6 +24,7 @@ from energy.jobs import doing
 from energy.messages import reactions as people
 from energy.messages import routes as messages
 from energy.messages.post import send_letters, send_to_endpoints
+from energy.reconciliation import routes as reconciliation
 from energy.savings import reactions as savings_reactions
 from energy.savings import routes as savings
 from energy.savings.background import settle_savings
@@ -52,7 +55,9 @@ SERVICE = Service(
         jobs_router("electricity", Job),
         advice.router,
         carbon.router,
+        costs.router,
         currencies.router,
+        reconciliation.router,
         savings.router,
         rate_imports.router,
         rates.router,
@@ -73,10 +78,11 @@ SERVICE = Service(
         facts.reactions,
         people.reactions,
         cost_reactions.reactions,
+        rerating.reactions,
         savings_reactions.reactions,
     ],
     background=[
-        doing(wind_jobs.kinds),
+        doing(wind_jobs.kinds, rerating.kinds),
         keep_intensities,
         keep_rates,
         settle_savings,

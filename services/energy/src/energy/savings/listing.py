@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
@@ -94,13 +94,9 @@ async def sheet(session: AsyncSession, caller: Principal, wanted: Wanted) -> lis
 
 
 def _cell(value: Any) -> Any:
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    return " ".join(value) if isinstance(value, list) else str(value)  # pyright: ignore[reportUnknownArgumentType]  (a list of reasons)
+    if isinstance(value, list):
+        return " ".join(str(one) for one in cast("list[Any]", value))
+    return str(value) if isinstance(value, UUID | bool) else value
 
 
 async def total(

@@ -10,7 +10,6 @@ from fastapi.responses import Response
 from common.db import Session
 from common.errors import problems
 from common.pages import Page, PageQuery, page_of
-from common.tabular import write_csv, write_xlsx
 from energy.auth import CostsReader, CostsWriter
 from energy.currencies.reading import CurrencyUnknown, RateUnavailable
 from energy.facts.reading import SiteUnknown
@@ -19,11 +18,9 @@ from energy.savings.listing import EndBeforeStart, SavingNotFound, Wanted
 from energy.savings.schemas import Kind, NewShift, SavingsSum, SavingView
 from energy.savings.shifts import BaselineIncomplete, ShiftUnclear
 from energy.tariffs.amounts import Currency, Day
+from energy.usage.sheets import BINARY, CSV, TEXT, XLSX, csv_of, download, xlsx_of
 
 router = APIRouter(prefix="/api/electricity/savings", tags=["savings"])
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_TEXT = {"schema": {"type": "string"}}
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
 async def _wanted(
@@ -68,27 +65,29 @@ async def summarise_savings(
 @router.get(
     "/file.csv",
     response_class=Response,
-    responses={200: {"content": {"text/csv": _TEXT}}, **problems(EndBeforeStart)},
+    responses={200: {"content": {CSV: TEXT}}, **problems(EndBeforeStart)},
 )
 async def download_savings_csv(
     session: Session, caller: CostsReader, wanted: WantedQuery
 ) -> Response:
     """Download the ledger as CSV, at most 10,000 lines; no cell is a formula."""
     rows = await listing.sheet(session, caller, wanted)
-    return _file(await asyncio.to_thread(write_csv, listing.COLUMNS, rows), "text/csv", "csv")
+    content = await asyncio.to_thread(csv_of, listing.COLUMNS, rows)
+    return download(content, CSV, "savings.csv")
 
 
 @router.get(
     "/file.xlsx",
     response_class=Response,
-    responses={200: {"content": {XLSX: _BINARY}}, **problems(EndBeforeStart)},
+    responses={200: {"content": {XLSX: BINARY}}, **problems(EndBeforeStart)},
 )
 async def download_savings_xlsx(
     session: Session, caller: CostsReader, wanted: WantedQuery
 ) -> Response:
     """Download the ledger as an xlsx workbook, at most 10,000 lines; no cell is a formula."""
     rows = await listing.sheet(session, caller, wanted)
-    return _file(await asyncio.to_thread(write_xlsx, listing.COLUMNS, rows), XLSX, "xlsx")
+    content = await asyncio.to_thread(xlsx_of, listing.COLUMNS, rows)
+    return download(content, XLSX, "savings.xlsx")
 
 
 @router.post(
@@ -105,8 +104,3 @@ async def create_shift(body: NewShift, session: Session, caller: CostsWriter) ->
 async def get_saving(saving_id: UUID, session: Session, _: CostsReader) -> SavingView:
     """Show one line of the ledger with its baseline and provenance."""
     return SavingView.model_validate(await listing.one(session, saving_id))
-
-
-def _file(content: bytes, kind: str, ending: str) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="savings.{ending}"'}
-    return Response(content, media_type=kind, headers=headers)
