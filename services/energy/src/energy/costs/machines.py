@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from energy.costs.days import Day, days_between
 from energy.costs.models import Roster
 from energy.costs.packing import UNKNOWN, UNRATED
+from energy.costs.sums import CostSum
 
 _NANO: Final = Decimal("1e-9")
 _WHOLE_DAYS = text(
@@ -57,6 +58,20 @@ class MachineSum:
     told: int
     unknown: int
     simulated: bool
+
+    def cost_sum(self) -> CostSum:
+        """Return it as a sum."""
+        return CostSum(
+            currency=self.currency,
+            kwh=self.kwh,
+            unrated_kwh=self.unrated_kwh,
+            th_h=self.th_h,
+            energy_cost=self.energy_cost,
+            records=self.told,
+            machine_half_hours=self.told,
+            unknown_half_hours=self.unknown,
+            simulated=self.simulated,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,10 +81,10 @@ def price(
         split[rows] = prices.split
         for row, parts in zip(
             np.flatnonzero(rows).tolist(),
-            _periods(reign.rated.tariff, starts_s[rows], cost[rows]),
+            period_parts(reign.rated.tariff, starts_s[rows], cost[rows]),
             strict=True,
         ):
-            breakdown[row] = parts
+            breakdown[row] = _by_name(parts)
     held = [one if cost[row] != UNRATED else None for row, one in enumerate(held)]
     return PricedHalfHours(cost, held, split, breakdown)
 
@@ -110,39 +110,59 @@ def _cost(reign: Reign, starts_s: Ints, kwh_e6: Ints, around: tuple[Ints, Ints])
     return cost[np.searchsorted(starts[order], starts_s)]
 
 
-def _periods(tariff: Tariff, starts_s: Ints, cost_nano: Ints) -> list[dict[str, Decimal]]:
-    """Return each half-hour's cost by the periods it lies in, by price and time."""
+def _by_name(parts: "Sequence[PeriodPart]") -> dict[str, Decimal]:
+    amounts: dict[str, Decimal] = {}
+    for part in parts:
+        amounts[part.name] = amounts.get(part.name, Decimal(0)) + part.amount
+    return amounts
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodPart:
+    """The part of a half-hour that lies in one period of the tariff."""
+
+    name: str
+    seconds: int
+    amount: Decimal
+
+
+def period_parts(tariff: Tariff, starts_s: Ints, cost_nano: Ints) -> list[list[PeriodPart]]:
+    """Return each half-hour's parts: its cost by price and time, so that it adds up exactly."""
+    if not len(starts_s):
+        return []
     line = timeline(tariff, int(starts_s[0]), int(starts_s[-1]) + HALF_HOUR_S)
-    first = line.rows_at(starts_s)
-    last = line.rows_at(starts_s + HALF_HOUR_S - 1)
-    found: list[dict[str, Decimal]] = []
+    first = np.searchsorted(line.starts_s, starts_s, side="right") - 1
+    last = np.searchsorted(line.starts_s, starts_s + HALF_HOUR_S - 1, side="right") - 1
+    found: list[list[PeriodPart]] = []
     for start, cost, low, high in zip(
         starts_s.tolist(), cost_nano.tolist(), first.tolist(), last.tolist(), strict=True
     ):
-        names = [name_of(tariff, int(slot)) for slot in line.slot[low : high + 1]]
+        slots = [int(slot) for slot in line.slot[low : high + 1]]
+        names = [name_of(tariff, slot) for slot in slots]
         if len(set(names)) == 1:
-            found.append({names[0]: Decimal(cost).scaleb(-9)})
+            found.append([PeriodPart(names[0], HALF_HOUR_S, Decimal(cost).scaleb(-9))])
             continue
-        weights = [
-            max(rate_of(tariff, int(line.slot[row])), Decimal("1e-9"))
-            * (
-                min(start + HALF_HOUR_S, int(line.ends_s[row]))
-                - max(start, int(line.starts_s[row]))
-            )
+        seconds = [
+            min(start + HALF_HOUR_S, int(line.ends_s[row])) - max(start, int(line.starts_s[row]))
             for row in range(low, high + 1)
         ]
-        found.append(_parts(names, weights, cost))
+        weights = [
+            max(rate_of(tariff, slot), Decimal("1e-9")) * length
+            for slot, length in zip(slots, seconds, strict=True)
+        ]
+        amounts = _spread(cost, weights)
+        found.append([PeriodPart(*part) for part in zip(names, seconds, amounts, strict=True)])
     return found
 
 
-def _parts(names: Sequence[str], weights: Sequence[Decimal], cost: int) -> dict[str, Decimal]:
+def _spread(cost_nano: int, weights: Sequence[Decimal]) -> list[Decimal]:
     """Split a cost by weights; the parts add up exactly."""
     whole = sum(weights, Decimal(0))
-    parts: dict[str, Decimal] = {}
+    amounts: list[Decimal] = []
     running, before = Decimal(0), 0
-    for name, weight in zip(names, weights, strict=True):
+    for weight in weights:
         running += weight
-        upto = int(cost * running / whole) if running != whole else cost
-        parts[name] = parts.get(name, Decimal(0)) + Decimal(upto - before).scaleb(-9)
+        upto = int(cost_nano * running / whole) if running != whole else cost_nano
+        amounts.append(Decimal(upto - before).scaleb(-9))
         before = upto
-    return parts
+    return amounts

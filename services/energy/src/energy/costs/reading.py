@@ -5,14 +5,14 @@ month (as far as it has gone) that lies in the span: whole days and months are e
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import ColumnElement, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -21,83 +21,15 @@ from energy.costs import machines
 from energy.costs.days import days_between
 from energy.costs.models import ElectricityCost, SiteCharge
 from energy.costs.packing import UNRATED, Floats, Ints
+from energy.costs.sums import ZERO, CostSum, Scope
 from energy.facts.models import Site
+from energy.tariffs.places import fold
 
 HALF_HOUR: Final = timedelta(minutes=30)
-ZERO: Final = Decimal(0)
 
 
 class SeveralCurrencies(Conflict):
     title: ClassVar[str] = "The amounts are in several currencies"
-
-
-@dataclass(frozen=True, slots=True)
-class CostSum:
-    """What was used and what it cost, in one currency; amounts are 0 where nothing was rated."""
-
-    currency: str | None
-    """None: nothing of it is rated."""
-    kwh: Decimal = ZERO
-    """Known energy, rated or not."""
-    unrated_kwh: Decimal = ZERO
-    """The part of `kwh` for which no tariff was in force: its cost is not known, not 0."""
-    th_h: float = 0.0
-    energy_cost: Decimal = ZERO
-    service_charge: Decimal = ZERO
-    demand_charge: Decimal = ZERO
-    other_charges: Decimal = ZERO
-    """Coincident peak and minimum less credits and export."""
-    taxes: Decimal = ZERO
-    records: int = 0
-    """Half-hours (of a site, of a client at a site, or of a machine) and records by hand."""
-    machine_half_hours: int = 0
-    unknown_half_hours: int = 0
-    """Machine half-hours whose energy is not known: missing from the sum, never guessed."""
-    split_records: int = 0
-    """Half-hours in which the price changed: their energy is taken as uniform."""
-    simulated: bool = False
-
-    @property
-    def total_cost(self) -> Decimal:
-        """Energy and all charges."""
-        charges = self.service_charge + self.demand_charge + self.other_charges + self.taxes
-        return self.energy_cost + charges
-
-    @property
-    def coverage_percent(self) -> Decimal | None:
-        """Share of machine half-hours whose energy is known; None where nothing was told."""
-        if not self.machine_half_hours:
-            return None
-        known = self.machine_half_hours - self.unknown_half_hours
-        return Decimal(100 * known) / self.machine_half_hours
-
-    def plus(self, other: "CostSum") -> "CostSum":
-        """Return the sum of both, which are in one currency."""
-        added = {
-            name: getattr(self, name) + getattr(other, name)
-            for name in self.__slots__
-            if name not in {"currency", "simulated"}
-        }
-        return replace(
-            self,
-            currency=self.currency or other.currency,
-            simulated=self.simulated or other.simulated,
-            **added,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Whose energy is meant; several conditions hold together, none means all one may see."""
-
-    site_id: UUID | None = None
-    location: str | None = None
-    client_id: UUID | None = None
-    miner_id: UUID | None = None
-
-    def whole_sites(self) -> bool:
-        """Return whether it is about sites as a whole, with their fixed charges."""
-        return self.client_id is None and self.miner_id is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +145,15 @@ def placed(scope: Scope) -> list[ColumnElement[bool]]:
     if scope.site_id is not None:
         conditions.append(ElectricityCost.site_id == scope.site_id)
     if scope.location is not None:
-        conditions.append(ElectricityCost.location == scope.location)
+        by_name = func.lower(ElectricityCost.location) == fold(scope.location)
+        conditions.append(or_(ElectricityCost.site_id.in_(sites_at(scope.location)), by_name))
     return conditions
+
+
+def sites_at(location: str) -> Select[UUID]:
+    """Select the sites of a location; a site's name stands for it too."""
+    texts = (func.lower(func.btrim(column)) for column in (Site.location, Site.name))
+    return select(Site.id).where(or_(*(text == fold(location) for text in texts)))
 
 
 async def _records(
@@ -261,8 +200,7 @@ async def _charges(
     if scope.site_id is not None:
         query = query.where(SiteCharge.site_id == scope.site_id)
     if scope.location is not None:
-        there = select(Site.id).where(Site.location == scope.location)
-        query = query.where(SiteCharge.site_id.in_(there))
+        query = query.where(SiteCharge.site_id.in_(sites_at(scope.location)))
     return [_share(row, start, end) for row in await session.scalars(query)]
 
 
@@ -314,17 +252,7 @@ async def _machine(
     assert scope.miner_id is not None
     sites = await sites_of(session, scope)
     return [
-        CostSum(
-            currency=one.currency,
-            kwh=one.kwh,
-            unrated_kwh=one.unrated_kwh,
-            th_h=one.th_h,
-            energy_cost=one.energy_cost,
-            records=one.told,
-            machine_half_hours=one.told,
-            unknown_half_hours=one.unknown,
-            simulated=one.simulated,
-        )
+        one.cost_sum()
         for one in await machines.days_of(session, scope.miner_id, start=start, end=end)
         if (sites is None or one.site_id in sites)
         and (scope.client_id is None or one.client_id == scope.client_id)
@@ -335,7 +263,7 @@ async def sites_of(session: AsyncSession, scope: Scope) -> set[UUID] | None:
     """Return the sites of a scope, None for all."""
     if scope.location is None:
         return None if scope.site_id is None else {scope.site_id}
-    found = set(await session.scalars(select(Site.id).where(Site.location == scope.location)))
+    found = set(await session.scalars(sites_at(scope.location)))
     return found if scope.site_id is None else found & {scope.site_id}
 
 

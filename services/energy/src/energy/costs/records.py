@@ -1,0 +1,167 @@
+"""Lists records of costs: of sites as they are kept, of machines and clients as they follow."""
+
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from common.clock import now
+from energy.costs import machines
+from energy.costs.asking import Question
+from energy.costs.days import Day, days_between
+from energy.costs.models import ElectricityCost
+from energy.costs.outcome import instant_of
+from energy.costs.packing import UNRATED
+from energy.costs.reading import counted, placed, sites_of
+from energy.costs.schemas import CostList, CostRecord
+from energy.facts.models import Miner
+
+_HALF_HOUR: Final = timedelta(minutes=30)
+_HALF: Final = Decimal("0.5")
+_NANO: Final = Decimal("1e-9")
+
+
+async def list_costs(session: AsyncSession, asked: Question, *, limit: int, page: int) -> CostList:
+    """Return a page of the records that a question is about, newest first."""
+    if asked.scope.whole_sites() and asked.miner_ip is None:
+        records, total = await _stored(session, asked, limit=limit, offset=(page - 1) * limit)
+    else:
+        by_hand, _ = await _stored(session, asked, limit=100_000, offset=0)
+        every = [*by_hand, *await _worked_out(session, asked)]
+        every.sort(key=lambda one: (one.period_start, str(one.site_id)), reverse=True)
+        records, total = every[(page - 1) * limit : page * limit], len(every)
+    return CostList(
+        ok=True, costs=records, count=len(records), total=total, page=page,
+        pages=-(-total // limit), limit=limit, period_start=asked.start, period_end=asked.end,
+    )  # fmt: skip
+
+
+async def _stored(
+    session: AsyncSession, asked: Question, *, limit: int, offset: int
+) -> tuple[list[CostRecord], int]:
+    table = ElectricityCost
+    query = select(table).where(
+        counted(asked.scope),
+        *placed(asked.scope),
+        table.period_start >= asked.start,
+        table.period_start < asked.end,
+    )
+    if asked.miner_ip is not None and asked.scope.miner_id is None:
+        query = query.where(table.miner_ip == asked.miner_ip)
+    total = await session.scalar(select(func.count()).select_from(query.subquery()))
+    newest = query.order_by(table.period_start.desc(), table.id.desc())
+    rows = await session.scalars(newest.limit(limit).offset(offset))
+    return [record_of(row) for row in rows], total or 0
+
+
+def record_of(row: ElectricityCost) -> CostRecord:
+    """Return a stored record as it is shown."""
+    return CostRecord(
+        **{
+            name: getattr(row, name)
+            for name in (
+                "id", "timestamp", "source", "site_id", "client_id", "miner_id", "miner_ip",
+                "location", "period_start", "period_end", "duration_hours", "total_kwh",
+                "avg_power_kw", "peak_power_kw", "rate_id", "rate_version", "rate_name",
+                "currency", "avg_rate_usd_per_kwh", "energy_cost_usd", "demand_charge_usd",
+                "service_charge_usd", "total_cost_usd", "tou_breakdown_usd", "machines", "th_h",
+                "simulated",
+            )
+        },
+        energy_taken_as_uniform=row.split,
+        unknown_machines=row.unknown,
+    )  # fmt: skip
+
+
+async def _worked_out(session: AsyncSession, asked: Question) -> list[CostRecord]:
+    if asked.scope.miner_id is None:
+        return [] if asked.miner_ip is not None else await _of_client(session, asked)
+    return await _of_machine(session, asked, asked.scope.miner_id)
+
+
+async def _of_client(session: AsyncSession, asked: Question) -> list[CostRecord]:
+    days = await days_between(
+        session, client_id=asked.scope.client_id, sites=await sites_of(session, asked.scope),
+        start=asked.start, end=asked.end,
+    )  # fmt: skip
+    found: list[CostRecord] = []
+    for day in days:
+        inside = day.between(asked.start, asked.end)
+        for row in range(*inside.indices(len(day.starts_s))):
+            if day.machines[row]:
+                cost = int(day.cost_nano[row])
+                found.append(
+                    _record(
+                        day, instant_of(int(day.starts_s[row])),
+                        kwh=Decimal(int(day.kwh_e6[row])).scaleb(-6),
+                        cost=None if cost == UNRATED else Decimal(cost).scaleb(-9),
+                        machines=int(day.machines[row]), unknown=int(day.unknown[row]),
+                        th_h=float(day.th_h[row]),
+                    )
+                )  # fmt: skip
+    return found
+
+
+async def _of_machine(session: AsyncSession, asked: Question, miner_id: UUID) -> list[CostRecord]:
+    sites = await sites_of(session, asked.scope)
+    miner = await session.get(Miner, miner_id)
+    halves = await machines.half_hours_of(session, miner_id, start=asked.start, end=asked.end)
+    return [
+        _record(
+            one.day, one.starts_at, kwh=one.kwh, cost=one.energy_cost, machines=1,
+            unknown=int(one.kwh is None), th_h=one.th_h, miner=(miner_id, miner and miner.ip),
+        )
+        for one in halves
+        if (sites is None or one.day.site_id in sites)
+        and (asked.scope.client_id is None or one.day.client_id == asked.scope.client_id)
+    ]  # fmt: skip
+
+
+def _record(
+    day: Day,
+    starts_at: datetime,
+    *,
+    kwh: Decimal | None,
+    cost: Decimal | None,
+    machines: int,
+    unknown: int,
+    th_h: float | None,
+    miner: tuple[UUID, str | None] | None = None,
+) -> CostRecord:
+    rated = cost is not None
+    rate = (cost / kwh).quantize(_NANO, ROUND_HALF_UP) if cost is not None and kwh else None
+    power = kwh * 2 if kwh is not None else None
+    return CostRecord(
+        id=None,
+        timestamp=now(),
+        source="telemetry",
+        site_id=day.site_id,
+        client_id=day.client_id,
+        miner_id=miner[0] if miner else None,
+        miner_ip=miner[1] if miner else None,
+        location=None,
+        period_start=starts_at,
+        period_end=starts_at + _HALF_HOUR,
+        duration_hours=_HALF,
+        total_kwh=kwh,
+        avg_power_kw=power,
+        peak_power_kw=power,
+        rate_id=day.rate_id if rated else None,
+        rate_version=day.rate_version if rated else None,
+        rate_name=day.rate_name if rated else None,
+        currency=day.currency if rated else None,
+        avg_rate_usd_per_kwh=rate,
+        energy_cost_usd=cost,
+        demand_charge_usd=Decimal(0) if rated else None,
+        service_charge_usd=Decimal(0) if rated else None,
+        total_cost_usd=cost,
+        tou_breakdown_usd=None,
+        energy_taken_as_uniform=False,
+        machines=machines,
+        unknown_machines=unknown,
+        th_h=th_h,
+        simulated=day.simulated,
+    )

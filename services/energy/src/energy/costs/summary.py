@@ -1,0 +1,197 @@
+"""Sums a span up: what was recorded, and what the machines would cost by their rating."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from common.clock import now
+from energy.costs.asking import Question
+from energy.costs.keeping import money
+from energy.costs.models import ElectricityCost
+from energy.costs.periods import UNRATED_NAME, by_period
+from energy.costs.rating import reigns_of
+from energy.costs.reading import costs_between, counted, placed, sites_at
+from energy.costs.schemas import Estimate, Summary
+from energy.costs.series import series_of
+from energy.costs.sums import CostSum
+from energy.costs.views import amounts_of, by_currency, percent_of
+from energy.domain.billing import bill
+from energy.domain.load import Load, Unbillable
+from energy.facts.models import Miner
+from energy.tariffs.reading import index_prices, tariff_in_force
+
+_MONTH_DAYS: Final = 30
+_DAY: Final = timedelta(days=1)
+
+
+async def summarise(session: AsyncSession, asked: Question) -> Summary:
+    """Return the sums of a span; daily and monthly cost of it, else by the machines' rating."""
+    sums = by_currency((await costs_between(session, asked.scope, asked.start, asked.end)).values())
+    rated = {currency: one for currency, one in sums.items() if currency is not None}
+    whole = CostSum(None)
+    for one in sums.values():
+        whole = whole.plus(one)
+    only = next(iter(rated.values())) if len(rated) == 1 else None
+    days = await _recorded_days(session, asked)
+    estimate = await _estimate(session, asked)
+    daily = only.total_cost / days if only is not None and days else None
+    basis: Any = "recorded" if daily is not None else "nameplate" if estimate else None
+    if estimate is not None:
+        real = percent_of(daily, estimate.daily_cost_usd)
+        same = only is not None and only.currency == estimate.currency
+        estimate.real_to_estimated_percent = real if same else None
+    shown = daily if daily is not None else estimate.daily_cost_usd if estimate else None
+    amounts = amounts_of(only) if only is not None else None
+    return Summary(
+        ok=True,
+        period_start=asked.start,
+        period_end=asked.end,
+        currency=_currency(only, estimate if basis == "nameplate" else None),
+        total_cost_usd=amounts.total_cost_usd if amounts else None,
+        total_kwh=whole.kwh,
+        avg_rate_usd_per_kwh=amounts.avg_rate_usd_per_kwh if amounts else None,
+        num_records=whole.records,
+        tou_breakdown_usd=await _breakdown(session, asked, only.currency if only else None),
+        energy_cost_usd=amounts.energy_cost_usd if amounts else None,
+        service_charge_usd=amounts.service_charge_usd if amounts else None,
+        demand_charge_usd=amounts.demand_charge_usd if amounts else None,
+        other_charges_usd=amounts.other_charges_usd if amounts else None,
+        taxes_usd=amounts.taxes_usd if amounts else None,
+        unrated_kwh=whole.unrated_kwh,
+        coverage_percent=whole.coverage_percent,
+        estimated=basis == "nameplate",
+        estimated_daily_cost_usd=shown,
+        estimated_monthly_cost_usd=shown * _MONTH_DAYS if shown is not None else None,
+        estimate_basis=basis,
+        estimate=estimate,
+        by_currency=[amounts_of(one) for one in sums.values()],
+        uniform_half_hours=whole.split_records,
+        fixed_charges=(
+            "included" if asked.scope.whole_sites() else "not of single machines and clients"
+        ),
+        notes=_notes(whole, several=len(rated) > 1),
+        simulated=whole.simulated,
+    )
+
+
+def _currency(only: CostSum | None, estimate: Estimate | None) -> str | None:
+    if only is not None:
+        return only.currency
+    return estimate.currency if estimate is not None else None
+
+
+def _notes(whole: CostSum, *, several: bool) -> list[str]:
+    notes: list[str] = []
+    if whole.split_records:
+        notes.append(
+            f"The price changes inside {whole.split_records} half-hours; their energy was taken "
+            "to be uniform."
+        )
+    if whole.unrated_kwh:
+        notes.append(f"For {whole.unrated_kwh} kWh no tariff was in force: their cost is missing.")
+    if whole.unknown_half_hours:
+        notes.append(
+            f"The energy of {whole.unknown_half_hours} machine half-hours is not known: it is "
+            "missing from the sums."
+        )
+    if several:
+        notes.append("There are several currencies: the amounts stand in by_currency.")
+    return notes
+
+
+async def _recorded_days(session: AsyncSession, asked: Question) -> Decimal:
+    """Return over how many days of the span there are records, from the first to the last."""
+    if asked.scope.whole_sites():
+        table = ElectricityCost
+        row: Any = (
+            await session.execute(
+                select(func.min(table.period_start), func.max(table.period_end)).where(
+                    counted(asked.scope),
+                    *placed(asked.scope),
+                    table.period_start >= asked.start,
+                    table.period_start < asked.end,
+                )
+            )
+        ).one()
+        first, last = row[0], row[1]
+    else:
+        series = [one.starts_s for one in (await series_of(session, asked)).values()]
+        seconds = [second for one in series for second in (int(one[0]), int(one[-1]) + 1800)]
+        if not seconds:
+            return Decimal(0)
+        return Decimal(max(seconds) - min(seconds)) / 86_400
+    if first is None or last is None:
+        return Decimal(0)
+    return Decimal(int((last - first).total_seconds())) / 86_400
+
+
+async def _breakdown(
+    session: AsyncSession, asked: Question, currency: str | None
+) -> dict[str, str]:
+    """Return the energy cost by period, in the one currency."""
+    if currency is None:
+        return {}
+    totals: dict[str, Decimal] = {}
+    if asked.scope.whole_sites():
+        table = ElectricityCost
+        part = func.jsonb_each_text(table.tou_breakdown_usd).table_valued("key", "value")
+        rows = await session.execute(
+            select(part.c.key, func.sum(part.c.value.cast(table.energy_cost_usd.type)))
+            .select_from(table)
+            .join(part, text("true"))
+            .where(
+                counted(asked.scope), *placed(asked.scope), table.currency == currency,
+                table.period_start >= asked.start, table.period_start < asked.end,
+            )
+            .group_by(part.c.key)
+        )  # fmt: skip
+        totals = {str(row[0]): Decimal(row[1]) for row in rows}
+    else:
+        first, last = int(asked.start.timestamp()), int(asked.end.timestamp()) + 1
+        for site_id, series in (await series_of(session, asked)).items():
+            reigns = await reigns_of(session, site_id, first, last)
+            for (name, held), use in by_period(series, reigns, str(asked.zone)).items():
+                if held == currency and name != UNRATED_NAME:
+                    totals[name] = totals.get(name, Decimal(0)) + use.cost
+    return {name: money(amount) for name, amount in sorted(totals.items())}
+
+
+async def _estimate(session: AsyncSession, asked: Question) -> Estimate | None:
+    """Return what a day costs from now at the machines' rated power, if all of it is known."""
+    query = select(func.count(), func.sum(Miner.nameplate_power_w)).where(
+        Miner.removed.is_(False), Miner.status == "active", Miner.nameplate_power_w.is_not(None)
+    )
+    scope = asked.scope
+    for column, wanted in (
+        (Miner.site_id, scope.site_id), (Miner.client_id, scope.client_id),
+        (Miner.id, scope.miner_id),
+    ):  # fmt: skip
+        if wanted is not None:
+            query = query.where(column == wanted)
+    if scope.location is not None:
+        query = query.where(Miner.site_id.in_(sites_at(scope.location)))
+    row: Any = (await session.execute(query)).one()
+    count, power = row
+    start = now().replace(minute=0, second=0, microsecond=0)
+    rated = await tariff_in_force(session, site_id=scope.site_id, location=scope.location, at=start)
+    if not count or power is None or rated is None:
+        return None
+    power_w = Decimal(repr(round(float(power), 3)))
+    index = None
+    if rated.index_series_id is not None:
+        index = await index_prices(session, rated.index_series_id, start, start + _DAY)
+    try:
+        made = bill(rated.tariff, Load.of_power(start, start + _DAY, power_w), index=index)
+    except Unbillable:
+        return None
+    daily = made.energy_cost
+    if scope.whole_sites():
+        daily += made.service_charge
+    return Estimate(
+        basis="nameplate", num_miners=count, fleet_power_w=power_w, daily_cost_usd=daily,
+        monthly_cost_usd=daily * _MONTH_DAYS, currency=rated.tariff.currency,
+        rate_name=rated.name, rate_version=rated.version, real_to_estimated_percent=None,
+    )  # fmt: skip
