@@ -103,14 +103,22 @@ async def timeline_of(
         RateActivation.active_from <= end,
         or_(RateActivation.active_until.is_(None), RateActivation.active_until > start),
     )
-    rows = await session.scalars(select(RateActivation).where(*here, or_(touching, is_first)))
-    reigns = [Reign(row.place, row.rate_id, row.active_from, row.active_until) for row in rows]
-    versions = await session.execute(
-        select(RateVersion.rate_id, RateVersion.version, RateVersion.valid_from).where(
-            RateVersion.rate_id.in_({reign.rate_id for reign in reigns})
+    rows = await session.execute(
+        select(
+            RateActivation.place,
+            RateActivation.rate_id,
+            RateActivation.active_from,
+            RateActivation.active_until,
+            RateVersion.version,
+            RateVersion.valid_from,
         )
+        .join(RateVersion, RateVersion.rate_id == RateActivation.rate_id)
+        .where(*here, or_(touching, is_first))
     )
-    return Timeline(where.places, reigns, [Edition(*row) for row in versions])
+    found = rows.all()
+    reigns = dict.fromkeys(Reign(row[0], row[1], row[2], row[3]) for row in found)
+    editions = dict.fromkeys(Edition(row[1], row[4], row[5]) for row in found)
+    return Timeline(where.places, list(reigns), list(editions))
 
 
 async def versions_chosen(
