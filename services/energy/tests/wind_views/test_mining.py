@@ -11,6 +11,7 @@ from energy.domain.wind import WIND
 from energy.facts.models import NetworkEpoch
 from energy.wind.answers import Unit
 from energy.wind.units import refresh
+from energy.wind_views.spans import today
 
 Get = Callable[..., Awaitable[dict[str, Any]]]
 Ingest = Callable[..., Awaitable[None]]
@@ -322,3 +323,26 @@ async def test_bitcoin_of_a_simulated_chain_is_said_to_be_simulated(
     await ingest(DAY, {1: [bid("T_GORDW-1", "3")]})
     assert (await get("mining-potential/monthly/2025-03"))["simulated"] is True
     assert (await get("summary/monthly/2025-03"))["simulated"] is False
+
+
+async def test_without_a_value_the_present_is_meant(get: Get, ingest: Ingest, bid: Any) -> None:
+    day = today()
+    yesterday = day - timedelta(days=1)
+    await ingest(yesterday, {1: [bid("T_GORDW-1", "3")]})
+    await ingest(day, {1: [bid("T_GORDW-1", "4")]}, missing=range(2, 40))
+    for query, value in (
+        ("", f"{day:%Y}"),
+        ("?period=year", f"{day:%Y}"),
+        ("?period=month", f"{day:%Y-%m}"),
+        ("?period=day", f"{yesterday}"),
+    ):
+        assert (await get(f"mining-potential/farms{query}"))["value"] == value
+    daily = await get("mining-potential/daily")
+    assert (daily["date"], daily["curtailed_energy_mwh"]) == (f"{yesterday}", "3.000000")
+
+
+async def test_nobodys_farms_are_not_an_empty_list(get: Get, ingest: Ingest, bid: Any) -> None:
+    await ingest(DAY, {1: [bid("T_GORDW-1", "3")]})
+    path = "mining-potential/farms?value=2025-03&lead_party="
+    assert (await get(f"{path}Nobody", 404))["code"] == "unknown_lead_party"
+    assert (await get(f"{path}Quiet Energy"))["items"] == []

@@ -110,6 +110,7 @@ async def test_in_a_workbook_figures_are_numbers_and_text_is_no_formula() -> Non
     [
         ("", "json"),
         ("text/csv", "csv"),
+        ("text/csv; charset=utf-8; q=1", "csv"),
         (XLSX, "xlsx"),
         ("text/html, text/csv;q=0.4, application/json;q=0.9", "json"),
         ("TEXT/CSV ; q=0.4, */*;q=0.1", "csv"),
