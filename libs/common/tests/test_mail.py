@@ -19,8 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.ids import new_id
 from common.mail import OptOut, Post, address_recipient, opt_out_token, read_opt_out, transport_of
+from common.mail_letters import plain
 from common.mail_transport import Folder, NotAccepted, Smtp, SmtpServer, mailbox, smtp_server
-from common.messaging import MessagingTables
+from common.messaging import KEPT_FOR, MessagingTables, forget_old
 from common.runtime import Runtime
 from common.testing import TenantSessions
 
@@ -511,3 +512,77 @@ async def test_nothing_leaves_a_machine_without_tls(
         await write(person)
         await post.send_due(runtime, Smtp(far, trust=ssl.create_default_context()))
         assert len(safe.letters) == 1  # a server that nobody vouches for
+
+
+async def test_an_address_that_is_none_is_not_written_to(
+    post: Post, write: Any, rows: Any, room: Mailroom, smtp: Smtp, runtime: Runtime, person: UUID
+) -> None:
+    PEOPLE[person] = "a@example.org, b@example.org"
+    await write(person)
+    await post.send_due(runtime, smtp)
+    assert [(row.state, row.reason) for row in await rows()] == [
+        ("suppressed", "the address is not one")
+    ]
+    assert room.envelopes == []
+
+
+def test_values_lose_what_could_break_a_line_at_any_depth() -> None:
+    hostile = {"a": ["x\ny", {"b": "p\u202eq", "c": 1}], "d": None, "e": "z" * 600, "f": ("\t",)}
+    assert plain(hostile) == {
+        "a": ["x y", {"b": "p q", "c": 1}], "d": None, "e": "z" * 500, "f": [""],
+    }  # fmt: skip
+
+
+async def test_the_sender_works_by_itself(
+    post: Post, write: Any, rows: Any, runtime: Runtime, person: UUID, tmp_path: Path
+) -> None:
+    await write(person)
+    settings = runtime.settings
+    runtime.settings = settings.model_copy(update={"mail_folder": str(tmp_path / "out")})
+    task = asyncio.create_task(post.deliver(runtime))
+    try:
+        for _ in range(100):
+            if [row.state for row in await rows()] == ["sent"]:
+                break
+            await asyncio.sleep(0.02)
+        assert len(list((tmp_path / "out").glob("*.eml"))) == 1
+    finally:
+        runtime.settings = settings
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_without_a_way_out_letters_wait_and_it_is_said(
+    post: Post, write: Any, rows: Any, runtime: Runtime, person: UUID
+) -> None:
+    await write(person)
+    task = asyncio.create_task(post.deliver(runtime))
+    try:
+        await asyncio.sleep(0.05)
+        assert "MAIL_FOLDER" in runtime.degraded["mail"]
+        assert [row.state for row in await rows()] == ["queued"]
+    finally:
+        runtime.degraded.pop("mail", None)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_is_long_over_is_forgotten(
+    post: Post, write: Any, rows: Any, room: Mailroom, smtp: Smtp, runtime: Runtime, person: UUID,
+    messaging: MessagingTables,
+) -> None:  # fmt: skip
+    for _ in range(2):
+        await write(person)
+    await post.send_due(runtime, smtp)
+    await write(person)
+    first = (await rows())[0]
+    async with runtime.worker_session() as session:
+        old = datetime.now(UTC) - KEPT_FOR - timedelta(hours=1)
+        table = messaging.mail
+        await session.execute(
+            update(table).where(table.id != (await rows())[1].id).values(created_at=old)
+        )
+    await forget_old(runtime, messaging)
+    left = await rows()
+    assert first.id not in {row.id for row in left}
+    assert [row.state for row in left] == ["sent", "queued"]  # what waits is never forgotten

@@ -4,16 +4,20 @@ A message is a row in the transaction of what it tells of; sending is a backgrou
 names its recipient by id: the address is looked up when the message leaves, and is not kept.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy import Index, SmallInteger, UniqueConstraint, delete, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
+from common.clock import now
 from common.db import ClientOwned, Tenant
 from common.ids import new_id
+from common.runtime import Runtime
 
+KEPT_FOR = timedelta(days=90)
+"""How long the logs remember what has left, or never will."""
 _QUEUED = text("state = 'queued'")
 
 
@@ -146,3 +150,13 @@ def messaging_tables(base: type[DeclarativeBase]) -> MessagingTables:
     class WebhookDelivery(WebhookDeliveryColumns, base): ...
 
     return MessagingTables(Mail, MailOptOut, Webhook, WebhookDelivery)
+
+
+async def forget_old(runtime: Runtime, tables: MessagingTables) -> None:
+    """Take out of the logs what is long over; what waits stays."""
+    before = now() - KEPT_FOR
+    async with runtime.worker_session() as session:
+        for table in (tables.mail, tables.webhook_delivery):
+            await session.execute(
+                delete(table).where(table.state != "queued", table.created_at < before)
+            )

@@ -264,7 +264,7 @@ async def test_letters_go_to_whom_the_rule_names_and_to_nobody_elses_people(
     new_rule: Make, new_person: Make, look_at: Make, letters: Make,
 ) -> None:  # fmt: skip
     site, stranger = await new_site(), new_id()
-    await new_person()
+    owner = await new_person()
     host = await new_person("Host")
     of_a_client = await new_person("Client", client_id=new_id())
     await deliver(
@@ -282,6 +282,11 @@ async def test_letters_go_to_whom_the_rule_names_and_to_nobody_elses_people(
     await new_rate(flat_rate_usd_per_kwh="0.30")
     await look_at(at(1))
     assert [one.user_id for one in await letters()] == [host]
+    # Who was named leaves: the end of it is told to the Owner instead of nobody.
+    await deliver("identity.user.erased.v1", None, key=str(host), version=2)
+    await client.patch(f"{RULES}/{rule['id']}", json={"threshold": "0.5"})
+    await look_at(at(2))
+    assert [one.user_id for one in await letters()] == [host, owner]
 
 
 async def test_a_clients_people_see_no_figures_of_a_site(

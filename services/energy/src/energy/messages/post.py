@@ -1,5 +1,6 @@
 """The mail and the webhooks of this service: whom to tell, and in which words."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from common import webhooks
 from common.errors import Invalid
 from common.mail import Post
+from common.messaging import forget_old
 from common.runtime import Runtime
 from common.webhook_delivery import Courier
 from energy.messages.models import MESSAGING, Person
@@ -21,6 +23,7 @@ KINDS = {
     "budget": "budgets for electricity",
 }
 """What letters and messages to endpoints are about."""
+_FORGET_EVERY_S = 6 * 3600
 OPT_OUT_PATH = "/api/electricity/messages/opt-out"
 
 
@@ -54,6 +57,13 @@ async def send_letters(runtime: Runtime) -> None:
 async def send_to_endpoints(runtime: Runtime) -> None:
     """Deliver what waits for webhooks, for ever."""
     await Courier(MESSAGING).deliver(runtime)
+
+
+async def forget_messages(runtime: Runtime) -> None:
+    """Take out of the logs what is long over, now and then."""
+    while not runtime.stopping.is_set():
+        await forget_old(runtime, MESSAGING)
+        await asyncio.sleep(_FORGET_EVERY_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,19 +115,25 @@ async def tell(
 
 
 async def readers(session: AsyncSession, audience: Audience) -> list[UUID]:
-    """Return whom a letter goes to: people of the organisation, or of the client it is about."""
-    query = select(Person.id).where(
-        Person.organisation_id == audience.organisation_id, Person.active
+    """Return whom a letter goes to: people of the organisation, or of the client it is about.
+
+    Where all who were named have left, it goes to those who would get it without a name.
+    """
+    query = (
+        select(Person.id)
+        .where(Person.organisation_id == audience.organisation_id, Person.active)
+        .order_by(Person.id)
     )
     if audience.recipients:
         chosen = [UUID(one) for one in audience.recipients]
         theirs = or_(Person.client_id.is_(None), Person.client_id == audience.client_id)
-        query = query.where(Person.id.in_(chosen), theirs)
-    elif audience.client_id is not None:
-        query = query.where(Person.client_id == audience.client_id)
-    else:
-        query = query.where(Person.client_id.is_(None), Person.role == "Owner")
-    return list(await session.scalars(query.order_by(Person.id)))
+        found = list(await session.scalars(query.where(Person.id.in_(chosen), theirs)))
+        if found:
+            return found
+    if audience.client_id is not None:
+        return list(await session.scalars(query.where(Person.client_id == audience.client_id)))
+    owners = query.where(Person.client_id.is_(None), Person.role == "Owner")
+    return list(await session.scalars(owners))
 
 
 async def check_recipients(
