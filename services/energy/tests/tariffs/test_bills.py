@@ -385,12 +385,16 @@ async def test_compare_ranks_the_rates(client: httpx.AsyncClient) -> None:
     assert [one["rank"] for one in found["comparisons"]] == [1, 2]
     assert is_money(found["comparisons"][1]["more_than_cheapest_usd"], "0.82")
     assert found["count"] == 2
-    one = (await client.get(url, params=DAY | {"rate_id": tou["id"]})).json()
+    one = (await client.get(url, params=DAY | {"rate_ids": tou["id"]})).json()
     assert one["count"] == 1
+    both = (await client.get(url, params=DAY | {"rate_ids": f"{tou['id']},{flat['id']}"})).json()
+    assert both["count"] == 2
     more = await client.post(url, json=DAY | {"rate_ids": [flat["id"]], "rates": [TOU]})
     assert [one["rank"] for one in more.json()["comparisons"]] == [1, 2]
-    gone = await client.get(url, params=DAY | {"rate_id": str(new_id())})
+    gone = await client.get(url, params=DAY | {"rate_ids": str(new_id())})
     assert gone.status_code == 404
+    unclear = await client.get(url, params=DAY | {"rate_ids": f"{tou['id']},all"})
+    assert unclear.status_code == 422
 
 
 async def test_compare_ranks_each_currency_for_itself(client: httpx.AsyncClient) -> None:

@@ -27,6 +27,8 @@ from energy.tariffs.checks import RateRefused, RateTooLarge, UnknownIndexSeries
 from energy.tariffs.registry import RateNotFound
 
 router = APIRouter(prefix="/api/electricity", tags=["electricity prices"])
+_ID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_SOME_IDS = rf"^{_ID}(,{_ID}){{0,49}}$"
 _INLINE = (RateRefused, RateTooLarge, UnknownIndexSeries, SiteUnknown)
 _Location = Annotated[
     str | None, Query(min_length=1, max_length=128, description="A location, or a site's name")
@@ -72,14 +74,13 @@ async def compare_rates(
     power_w: Annotated[PowerW, Query(description="A constant power")],
     start_time: Annotated[Moment, Query(description="Start of what is billed")],
     end_time: Annotated[Moment, Query(description="End of what is billed")],
-    rate_id: Annotated[
-        list[UUID] | None, Query(max_length=50, description="Rates; all if left out")
+    rate_ids: Annotated[
+        str | None, Query(pattern=_SOME_IDS, description="Rates, by commas; all if left out")
     ] = None,
 ) -> ComparisonView:
     """Compare what a constant power would cost under several rates, the cheapest first."""
-    wish = Comparison(
-        power_w=power_w, start_time=start_time, end_time=end_time, rate_ids=rate_id or None
-    )
+    chosen = [UUID(one) for one in rate_ids.split(",")] if rate_ids else None
+    wish = Comparison(power_w=power_w, start_time=start_time, end_time=end_time, rate_ids=chosen)
     return await bills.compare(session, wish)
 
 
