@@ -102,7 +102,7 @@ def tariffs(draw: st.DrawFn) -> tuple[Tariff, datetime]:
 
 
 lengths = st.sampled_from([60, 300, 900, 1800, 1800, 3600, 7200, 36_000, 611, 86_399])
-energies = st.one_of(st.integers(0, 10**9), st.integers(-(10**6), 10**12), st.just(0))
+energies = st.one_of(st.integers(0, 10**9), st.integers(-(10**6), 10**11), st.just(0))
 
 
 @st.composite
@@ -126,7 +126,8 @@ def cases(draw: st.DrawFn) -> tuple[Tariff, Load, IndexPrices | None]:
         return tariff, load, None
     length = timedelta(seconds=draw(st.sampled_from([1800, 3600, 7201])))
     prices = draw(st.lists(st.decimals(-90, 900, places=3), min_size=3, max_size=3))
-    rows = [(start + n * length, start + (n + 1) * length, prices[n % 3]) for n in range(120)]
+    needed = (load.span_s()[1] - load.span_s()[0]) // int(length.total_seconds()) + 90
+    rows = [(start + n * length, start + (n + 1) * length, prices[n % 3]) for n in range(needed)]
     return tariff, load, IndexPrices.of(rows)
 
 

@@ -20,6 +20,7 @@ from energy.domain.load import (
     Load,
 )
 from energy.domain.measures import (
+    NOTHING,
     Measures,
     MonthMeasure,
     lay,
@@ -131,8 +132,8 @@ def bill_exact(
 
 def rounded(value: Fraction, places: int = PLACES) -> Decimal:
     """Return a fraction as a decimal, half away from zero."""
-    scaled = abs(value) * 10**places
-    whole = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
+    over, under = abs(value.numerator) * 10**places, value.denominator
+    whole = (2 * over + under) // (2 * under)
     return Decimal(whole if value >= 0 else -whole).scaleb(-places)
 
 
@@ -141,11 +142,11 @@ def _amounts(found: Sequence[Charge]) -> list[Decimal]:
 
     What rounding down leaves over goes, a millionth each, to those that lost most.
     """
-    exact = [one.amount * 10**PLACES for one in found]
-    floors = [one.numerator // one.denominator for one in exact]
-    total = int(rounded(sum((one.amount for one in found), Fraction(0))).scaleb(PLACES))
-    lost = sorted(range(len(found)), key=lambda row: (floors[row] - exact[row], row))
-    for row in lost[: total - sum(floors)]:
+    floors = [one.amount.numerator * 10**PLACES // one.amount.denominator for one in found]
+    lost = [one.amount - Fraction(low, 10**PLACES) for one, low in zip(found, floors, strict=True)]
+    total = sum(lost, Fraction(sum(floors), 10**PLACES))
+    over = int(rounded(total).scaleb(PLACES)) - sum(floors)
+    for row in sorted(range(len(found)), key=lambda row: (-lost[row], row))[:over]:
         floors[row] += 1
     return [Decimal(one).scaleb(-PLACES) for one in floors]
 
@@ -165,7 +166,7 @@ def _settled(tariff: Tariff, measures: Measures) -> Bill:
         )
         for one, amount in zip(found, _amounts(found), strict=True)
     ]
-    kwh = sum((one.total() for one in measures.months), Fraction(0))
+    kwh = sum((one.total() for one in measures.months), NOTHING)
     whole = _sums(lines)
     breakdown: dict[str, Decimal] = {}
     for line in lines:
@@ -174,7 +175,7 @@ def _settled(tariff: Tariff, measures: Measures) -> Bill:
     return Bill(
         **whole,
         total_kwh=rounded(kwh),
-        exported_kwh=rounded(sum((one.exported for one in measures.months), Fraction(0))),
+        exported_kwh=rounded(sum((one.exported for one in measures.months), NOTHING)),
         avg_rate=_per_kwh(whole["total_cost"], kwh),
         avg_energy_rate=_per_kwh(whole["energy_cost"], kwh),
         breakdown=breakdown,

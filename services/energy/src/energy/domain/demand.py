@@ -34,12 +34,18 @@ class Draws:
         )
 
 
-def bin_edges(anchors: IntArray, end_s: int, seconds: int) -> IntArray:
-    """Return where the fixed demand intervals of each month begin: they count from its first."""
+def bin_edges(load: Load, anchors: IntArray, end_s: int, seconds: int) -> list[IntArray]:
+    """Return where the fixed demand intervals begin, which count from each month's first second.
+
+    None are needed where no reading reaches over the end of one.
+    """
+    offsets = np.unique(anchors % seconds)
+    first, last = ((one - offsets[0]) // seconds for one in (load.starts_s, load.ends_s - 1))
+    if len(offsets) == 1 and np.array_equal(first, last):
+        return []
     ends = [*anchors[1:].tolist(), end_s]
     months = zip(anchors.tolist(), ends, strict=True)
-    starts = [second for start, end in months for second in range(start, end, seconds)]
-    return np.array(starts, np.int64)
+    return [np.arange(start, end, seconds, dtype=np.int64) for start, end in months]
 
 
 def peaks_kw(tariff: Tariff, draws: Draws, anchors: IntArray) -> list[Fraction]:

@@ -221,6 +221,21 @@ def ascending(*instants: IntArray) -> IntArray:
     return joined[np.diff(joined, prepend=joined[:1] - 1) != 0]
 
 
+def rows_at(starts_s: IntArray, instants: IntArray) -> IntArray:
+    """Return the row that began last at each of ascending instants; -1 before the first."""
+    reached = np.searchsorted(instants, starts_s)
+    counts = np.diff(reached, prepend=0, append=len(instants))
+    return np.repeat(np.arange(-1, len(starts_s), dtype=np.int64), counts)
+
+
+def _inside(load: Load, edges: IntArray) -> IntArray:
+    """Return those edges that fall inside an interval."""
+    if not len(load):
+        return edges[:0]
+    rows = np.searchsorted(load.starts_s, edges, side="right") - 1
+    return edges[(rows >= 0) & (edges > load.starts_s[rows]) & (edges < load.ends_s[rows])]
+
+
 def cut(load: Load, edges: Iterable[IntArray]) -> Pieces:
     """Cut a load at every edge that falls inside an interval.
 
@@ -228,12 +243,14 @@ def cut(load: Load, edges: Iterable[IntArray]) -> Pieces:
     1 when no interval is cut, 2 when each is halved. It may outgrow int64 for odd cuts; then the
     units are Python integers.
     """
-    points = ascending(load.starts_s, load.ends_s, *edges)
+    inner = _inside(load, np.concatenate([load.starts_s[:0], *edges]))
+    if not len(inner):
+        every = np.arange(len(load), dtype=np.int64)
+        return Pieces(load.starts_s, load.ends_s, every, load.energy_mwh_e6, 1)
+    points = ascending(load.starts_s, load.ends_s, inner)
     starts, ends = points[:-1], points[1:]
-    rows = np.searchsorted(load.starts_s, starts, side="right") - 1
-    inside = rows >= 0
-    if len(load):
-        inside &= starts < load.ends_s[rows]
+    rows = rows_at(load.starts_s, starts)
+    inside = (rows >= 0) & (starts < load.ends_s[rows])
     starts, ends, rows = starts[inside], ends[inside], rows[inside]
     lengths, parts = (load.ends_s - load.starts_s)[rows], ends - starts
     whole, rest = np.divmod(load.energy_mwh_e6[rows], lengths)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from energy.domain.load import (
     Pieces,
     Unbillable,
     cut,
+    rows_at,
     sums,
 )
 from energy.domain.prices import price_keys, tiers_of
@@ -83,16 +85,36 @@ class Laid:
     hours: list[tuple[int, int]]
     """The system's peak hours."""
     months: list[YearMonth]
-    month: IntArray
-    day: IntArray
-    """From the first day of the span."""
-    slot: IntArray
+    anchors: IntArray
+    """First second of each month."""
+    row: IntArray
+    """Of the timeline."""
+    month_of_row: IntArray
     taken: Integers
     """Units of energy that are no export."""
     index: IntArray | None
     """Nano-currency per MWh."""
-    anchors: IntArray
-    """First second of each month."""
+
+    @cached_property
+    def month(self) -> IntArray:
+        """Which month each piece lies in."""
+        return self.month_of_row[self.row]
+
+    @cached_property
+    def slot(self) -> IntArray:
+        """Which slot prices each piece."""
+        return self.line.slot[self.row]
+
+    @cached_property
+    def day(self) -> IntArray:
+        """Which day each piece lies in, from the first of the span."""
+        return self.line.day[self.row] - self.line.day.min()
+
+    def sums(self, units: Integers, group_of_row: IntArray, groups: int) -> list[int]:
+        """Return the units' sum by a group of the timeline's rows."""
+        total = np.concatenate((units[:0], [0], np.cumsum(units)))
+        reached = np.searchsorted(self.row, np.arange(len(group_of_row) + 1))
+        return sums(np.diff(total[reached]), group_of_row, groups)
 
 
 def span_of(load: Load, span_s: tuple[int, int] | None) -> tuple[int, int] | None:
@@ -128,26 +150,23 @@ def lay(tariff: Tariff, load: Load, index: IndexPrices | None, span_s: tuple[int
     hours = clipped(tariff, span_s)
     edges += [np.array(hour, np.int64) for hour in hours]
     if tariff.demand_window == "fixed":
-        edges.append(demand.bin_edges(anchors, span_s[1], tariff.demand_interval_minutes * 60))
+        edges += demand.bin_edges(load, anchors, span_s[1], tariff.demand_interval_minutes * 60)
     if index is not None:
         edges.append(index.edges())
     pieces = cut(load, edges)
-    row = line.rows_at(pieces.starts_s)
-    day = line.day[row] - first
     numbers = {month: number for number, month in enumerate(months)}
     month_of_day = np.array([numbers[month] for month in by_day], np.int64)
-    taken = np.maximum(pieces.units, 0)
+    taken = pieces.units if (pieces.units >= 0).all() else np.maximum(pieces.units, 0)
     return Laid(
         line=line,
         pieces=pieces,
         hours=hours,
         months=months,
-        month=month_of_day[day],
-        day=day,
-        slot=line.slot[row],
+        anchors=anchors,
+        row=rows_at(line.starts_s, pieces.starts_s),
+        month_of_row=month_of_day[line.day - first],
         taken=taken,
         index=_index_prices(tariff, index, pieces, taken),
-        anchors=anchors,
     )
 
 
@@ -190,7 +209,7 @@ def measure_laid(
     lengths = load.ends_s - load.starts_s
     return Measures(
         found,
-        0 if load.constant else _split_intervals(tariff, laid),
+        0 if load.constant else _split_intervals(tariff, laid, load),
         0 if load.constant else int(lengths.max(initial=0)),
     )
 
@@ -201,25 +220,30 @@ def _days(tariff: Tariff, found: list[MonthMeasure], line: Timeline) -> None:
     np.add.at(covered, line.day - first, line.ends_s - line.starts_s)
     lengths = day_seconds(tariff.timezone, first, first + len(covered) - 1)
     by_month = {one.month: one for one in found}
-    for offset, seconds in enumerate(covered.tolist()):
-        if seconds:
-            share = Fraction(seconds, lengths[first + offset])
-            by_month[month_of(first + offset)].days += share
+    whole: dict[YearMonth, int] = {}
+    for day, seconds in enumerate(covered.tolist(), start=first):
+        if seconds == lengths[day]:
+            whole[month_of(day)] = whole.get(month_of(day), 0) + (seconds > 0)
+        elif seconds:
+            by_month[month_of(day)].days += Fraction(seconds, lengths[day])
+    for month, days in whole.items():
+        by_month[month].days += days
 
 
 def _energy(tariff: Tariff, laid: Laid, found: list[MonthMeasure]) -> None:
     slots = len(tariff.windows) + 1
-    group = laid.month * slots + laid.slot
-    for row, units in enumerate(sums(laid.taken, group, len(found) * slots)):
+    group = laid.month_of_row * slots + laid.line.slot
+    for row, units in enumerate(laid.sums(laid.taken, group, len(found) * slots)):
         if units:
             found[row // slots].used[row % slots] = laid.pieces.kwh(units)
-    given = np.minimum(laid.pieces.units, 0)
-    for one, units in zip(found, sums(given, laid.month, len(found)), strict=True):
-        one.exported = -laid.pieces.kwh(units)
+    if laid.taken is not laid.pieces.units:
+        given = laid.taken - laid.pieces.units
+        for row, units in enumerate(laid.sums(given, laid.month_of_row, len(found))):
+            found[row].exported = laid.pieces.kwh(units)
     if laid.index is None:
         return
     cost = laid.taken.astype(object) * laid.index.astype(object)
-    for row, units in enumerate(sums(cost, group, len(found) * slots)):
+    for row, units in enumerate(laid.sums(cost, group, len(found) * slots)):
         if units:
             amount = laid.pieces.kwh(units) / (1000 * NANO)
             found[row // slots].index_cost[row % slots] = amount
@@ -264,8 +288,11 @@ def _coincident(laid: Laid, found: list[MonthMeasure], hours: list[tuple[int, in
         found[month].coincident_hours += Fraction(high - low, 3600)
 
 
-def _split_intervals(tariff: Tariff, laid: Laid) -> int:
-    keys, interval = price_keys(tariff)[laid.slot], laid.pieces.interval
+def _split_intervals(tariff: Tariff, laid: Laid, load: Load) -> int:
+    interval = laid.pieces.interval
+    if len(interval) == len(load):
+        return 0
+    keys = price_keys(tariff)[laid.slot]
     change = keys[1:] != keys[:-1]
     if laid.index is not None:
         change |= laid.index[1:] != laid.index[:-1]

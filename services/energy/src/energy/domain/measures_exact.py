@@ -126,11 +126,9 @@ def _moments(
 def _price(tariff: Tariff, index: IndexPrices | None, second: int) -> Fraction:
     if tariff.rate_type != "index":
         return NOTHING
-    for start, end, nano in (
-        () if index is None else zip(index.starts_s, index.ends_s, index.nano_per_mwh, strict=True)
-    ):
-        if start <= second < end:
-            return Fraction(int(nano), 1000 * NANO)
+    row = -1 if index is None else bisect_right(index.starts_s.tolist(), second) - 1
+    if index is not None and row >= 0 and second < index.ends_s[row]:
+        return Fraction(int(index.nano_per_mwh[row]), 1000 * NANO)
     raise Unbillable("price_missing", "index", "The index has no price.")
 
 

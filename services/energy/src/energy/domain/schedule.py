@@ -22,6 +22,7 @@ from energy.domain.load import (
     Load,
     Unbillable,
     cut,
+    rows_at,
 )
 from energy.domain.prices import name_of, price_keys, rate_of, tiers_of
 from energy.domain.tariff import Tariff, Tier
@@ -126,7 +127,7 @@ def half_hour_prices(
     ones = Load.of_half_hours(starts_s, np.full(count, 1800, np.int64))
     edges = [line.starts_s] if index is None else [line.starts_s, index.edges()]
     pieces = cut(ones, edges)
-    used, where = np.unique(line.slot[line.rows_at(pieces.starts_s)], return_inverse=True)
+    used, where = np.unique(line.slot[rows_at(line.starts_s, pieces.starts_s)], return_inverse=True)
     rates = [int(rate_of(tariff, int(slot)) * NANO * 1000) for slot in used]
     small = max(map(abs, rates)) < ROOM // 1800 // 2
     prices: Integers = np.array(rates, np.int64 if small else np.object_)[where]

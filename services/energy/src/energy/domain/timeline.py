@@ -100,13 +100,16 @@ class Schedule:
 
     def __init__(self, tariff: Tariff) -> None:
         self.tariff = tariff
-        self._plans: dict[tuple[DayKind, DayKind], list[tuple[int, int, int]]] = {}
+        self._by_kind: dict[tuple[DayKind, DayKind], list[tuple[int, int, int]]] = {}
+        self._by_day: dict[int, list[tuple[int, int, int]]] = {}
 
     def plan(self, day: int) -> list[tuple[int, int, int]]:
         """Return (start second, end second, slot) of a local day by its wall clock."""
-        kinds = kind_of(self.tariff, day), kind_of(self.tariff, day - 1)
-        if (plan := self._plans.get(kinds)) is None:
-            plan = self._plans[kinds] = self._merged(stretches(self.tariff, *kinds))
+        if (plan := self._by_day.get(day)) is None:
+            kinds = kind_of(self.tariff, day), kind_of(self.tariff, day - 1)
+            if (plan := self._by_kind.get(kinds)) is None:
+                plan = self._by_kind[kinds] = self._merged(stretches(self.tariff, *kinds))
+            self._by_day[day] = plan
         return plan
 
     @staticmethod
@@ -137,7 +140,7 @@ class Timeline:
     slot: IntArray
 
     def rows_at(self, seconds: IntArray) -> IntArray:
-        """Return in which segment each instant lies."""
+        """Return in which segment each instant lies, in whatever order they come."""
         return np.searchsorted(self.starts_s, seconds, side="right") - 1
 
 

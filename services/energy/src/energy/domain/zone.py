@@ -54,6 +54,7 @@ def number_of(day: date) -> int:
     return day.toordinal() - EPOCH_ORDINAL
 
 
+@lru_cache(maxsize=8192)
 def month_of(day: int) -> YearMonth:
     """Return the month of a day number."""
     on = date_of(day)
