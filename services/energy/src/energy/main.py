@@ -23,8 +23,9 @@ from energy.facts import reactions as facts
 from energy.jobs import doing
 from energy.messages import reactions as people
 from energy.messages import routes as messages
-from energy.messages.post import send_letters, send_to_endpoints
+from energy.messages.post import forget_messages, send_letters, send_to_endpoints
 from energy.reconciliation import routes as reconciliation
+from energy.reports import routes as reports
 from energy.savings import reactions as savings_reactions
 from energy.savings import routes as savings
 from energy.savings.background import settle_savings
@@ -58,6 +59,7 @@ SERVICE = Service(
         costs.router,
         currencies.router,
         reconciliation.router,
+        reports.router,
         savings.router,
         rate_imports.router,
         rates.router,
@@ -89,6 +91,7 @@ SERVICE = Service(
         keep_rated,
         send_letters,
         send_to_endpoints,
+        forget_messages,
         watch_signals,
         watch_costs,
         watch_budgets,
