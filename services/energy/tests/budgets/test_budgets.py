@@ -268,3 +268,20 @@ def test_a_threshold_is_reached_exactly_at_it() -> None:
     assert reached(Decimal("79.999999"), hundred, [50, 80, 100]) == [50]
     assert reached(Decimal(80), hundred, [100, 80, 50]) == [50, 80]
     assert reached(Decimal(0), hundred, [50]) == []
+
+
+async def test_a_price_that_rises_within_the_month_is_foreseen(
+    client: httpx.AsyncClient, new_site: Make, new_rate: Make, use: Make, new_budget: Make,
+    standing: Make,
+) -> None:  # fmt: skip
+    """10 days at 0.10 and 21 days at 0.20, 72 kWh a day."""
+    site = await new_site()
+    since = "2026-01-01T00:00:00Z"
+    made = await new_rate(flat_rate_usd_per_kwh="0.10", valid_from=since)
+    change = {"flat_rate_usd_per_kwh": "0.20", "valid_from": may(11).isoformat()}
+    answer = await client.put(f"/api/electricity/rates/{made['id']}", json=change)
+    assert answer.status_code == 200, answer.text
+    await use(site, may(1), may(3), 1.5)
+    found = await standing(await new_budget(site_id=str(site)), may(3))
+    assert found.actual == Decimal("14.4")
+    assert found.forecast == 10 * Decimal("7.2") + 21 * Decimal("14.4")
