@@ -99,7 +99,7 @@ def new_rate(client: AsyncClient) -> Callable[..., Awaitable[dict[str, Any]]]:
     async def make(**fields: Any) -> dict[str, Any]:
         body = {
             "name": "Flat", "rate_type": "flat", "flat_rate_usd_per_kwh": "0.12",
-            "timezone": "UTC", "active": True,
+            "timezone": "UTC", "active": True, "valid_from": "2024-01-01T00:00:00Z",
         } | fields  # fmt: skip
         answer = await client.post("/api/electricity/rates", json=body)
         assert answer.status_code in {200, 201}, answer.text

@@ -48,6 +48,9 @@ async def rate_days(session: AsyncSession, site: Site, days: Sequence[date]) -> 
     for local in locals_:
         last = max(local.span.end_s, int(local.starts_s[-1]) + 1)
         reigns = await reigns_of(session, site.id, local.span.start_s, last)
+        if any(month_matters(reign.rated.tariff) for reign in reigns):
+            month = local_month(site.timezone, local.month(), until)
+            reigns = await reigns_of(session, site.id, month.start_s, max(month.end_s, last))
         one = await _rate(session, site, local, reigns)
         moved = await keeping.keep_half_hours(session, site, one)
         await keeping.keep_charges(session, site, ("day", local.day), local.span, one.charges)
