@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,6 +19,8 @@ from launcher.seed import DemoNotSeededError
 _HISTORY_DAYS = 31
 _WIND_DAYS = 7
 _WITHIN_S = 300.0
+_A_KNOWN_WEEK = date(2025, 3, 3)
+"""Where the network cannot be asked, difficulty is certain only in what is shipped with it."""
 _LONDON = ZoneInfo("Europe/London")
 
 
@@ -31,7 +33,7 @@ def seed_energy(installation: Installation) -> None:
             _tariff(owner, site_id)
             if not owner.get("/api/electricity/costs", limit=1)["costs"]:
                 _history(installation, site_id, password)
-            job = _wind(owner)
+            job = _wind(owner, _first_day(installation))
             _until_costs(owner)
             _until_done(owner, job)
     except (RefusedError, httpx.HTTPError, subprocess.CalledProcessError) as error:
@@ -79,10 +81,15 @@ def _history(installation: Installation, site_id: str, password: str) -> None:
     )
 
 
-def _wind(owner: Api) -> str | None:
-    """Order the last week of wind, unless it is there; return the job."""
-    today = datetime.now(UTC).astimezone(_LONDON).date()
-    first, last = today - timedelta(days=_WIND_DAYS), today - timedelta(days=1)
+def _first_day(installation: Installation) -> date:
+    if not installation.live_market:
+        return _A_KNOWN_WEEK
+    return datetime.now(UTC).astimezone(_LONDON).date() - timedelta(days=_WIND_DAYS)
+
+
+def _wind(owner: Api, first: date) -> str | None:
+    """Order a week of wind, unless it is there; return the job."""
+    last = first + timedelta(days=_WIND_DAYS - 1)
     try:
         owner.get(f"/api/wind/summary/daily/{first}")
     except RefusedError as refusal:
