@@ -9,6 +9,7 @@ from sqlalchemy import text
 from common.auth import PLATFORM_ORGANISATION
 from common.ids import new_id
 from common.runtime import Runtime
+from energy.wind import elexon as client_of_elexon
 from energy.wind.elexon import Elexon as Client
 from energy.wind.elexon import open_elexon
 from energy.wind.orders import Kind, Order
@@ -55,6 +56,12 @@ async def asking(elexon: Elexon) -> AsyncGenerator[Client]:
     """A client of the simulated Elexon that is not slowed down."""
     async with open_elexon(elexon.url, Gate(8, 500.0), timeout_s=2.0, tries=3) as client:
         yield client
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait long between two tries."""
+    monkeypatch.setattr(client_of_elexon, "_FIRST_WAIT_S", 0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +165,8 @@ def process(runtime: Runtime) -> Process:
     """Carry out an order as a command would; returns its report."""
 
     async def carry(kind: Kind, first: date, last: date | None = None, **more: Any) -> Any:
-        order = Order(kind=kind, first=first, last=last or first, **({"outputs": False} | more))
+        more.setdefault("outputs", False)
+        order = Order(kind=kind, first=first, last=last or first, **more)
         return await carry_out(runtime, order, "command")
 
     return carry

@@ -72,7 +72,7 @@ async def test_a_busy_day_is_taken_whole(
     # Several acceptances of a unit in a period all count (the original kept one: 10 of 21).
     places = Counter((row["settlement_period"], row["farm_id"]) for row in records)
     assert max(places.values()) >= 3
-    energy = -sum(row.volume_mwh for _, row in wanted)
+    energy: Decimal = -sum((row.volume_mwh for _, row in wanted), Decimal())
     paid = sum(row.volume_mwh * row.original_price for _, row in wanted)
     [daily] = await rows("daily_summaries")
     assert daily["total_curtailed_energy"] == energy

@@ -33,12 +33,6 @@ ALWAYS_WRONG = (
 )
 
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait long between two tries."""
-    monkeypatch.setattr(module, "_FIRST_WAIT_S", 0.01)
-
-
 async def test_a_stack_is_read_from_its_text(asking: Client, day: date) -> None:
     told = await asking.stack("bid", day, 12)
     assert len(told.rows) > 40

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 from fastapi.routing import APIRoute
 
 from common.db import Session
@@ -45,64 +45,77 @@ _First = Annotated[Day | None, Query(alias="from")]
 _Last = Annotated[Day | None, Query(alias="to")]
 
 
+def _accepted(response: Response, job: JobAccepted) -> JobAccepted:
+    response.headers["Location"] = job.status_url
+    return job
+
+
 @router.post("/ingest", status_code=202, responses=_REFUSALS)
 async def ingest_wind(
-    body: Ingest, session: Session, runtime: RuntimeDep, caller: WindWriter
+    body: Ingest, response: Response, session: Session, runtime: RuntimeDep, caller: WindWriter
 ) -> JobAccepted:
     """Take days from Elexon: check, ingest, clean up, bitcoin, summaries, verification.
 
     Periods that fail are told in the job's result, and change nothing; doing it again changes
     nothing either, except what Elexon says differently. The job's progress stands at `status_url`.
     """
-    return await jobs.ingest(session, runtime, caller, body)
+    return _accepted(response, await jobs.ingest(session, runtime, caller, body))
 
 
 @router.post("/ingest/{date}", status_code=202, responses=_REFUSALS)
 async def ingest_wind_day(
-    date: Day, session: Session, runtime: RuntimeDep, caller: WindWriter
+    date: Day, response: Response, session: Session, runtime: RuntimeDep, caller: WindWriter
 ) -> JobAccepted:
     """Take one whole day from Elexon, as `POST /api/wind/ingest` does."""
-    return await jobs.ingest(session, runtime, caller, Ingest(date=date))
+    return _accepted(response, await jobs.ingest(session, runtime, caller, Ingest(date=date)))
 
 
 @router.post("/calculate-all", status_code=202, responses=_REFUSALS)
 async def calculate_wind(
-    body: CalculateAll, session: Session, runtime: RuntimeDep, caller: WindWriter
+    body: CalculateAll,
+    response: Response,
+    session: Session,
+    runtime: RuntimeDep,
+    caller: WindWriter,
 ) -> JobAccepted:
     """Calculate bitcoin of some days again from the rows that are here; nothing is fetched."""
-    return await jobs.calculate(session, runtime, caller, body)
+    return _accepted(response, await jobs.calculate(session, runtime, caller, body))
 
 
 @router.post("/reconcile", status_code=202, responses=_REFUSALS)
 async def reconcile_wind(
-    body: Reconcile, session: Session, runtime: RuntimeDep, caller: WindWriter
+    body: Reconcile, response: Response, session: Session, runtime: RuntimeDep, caller: WindWriter
 ) -> JobAccepted:
     """Compare days with what Elexon says now, and take over the differences."""
-    return await jobs.reconcile(session, runtime, caller, body)
+    return _accepted(response, await jobs.reconcile(session, runtime, caller, body))
 
 
 @router.post("/process-missing", status_code=202, responses=_REFUSALS)
 async def process_missing_wind(
-    body: CalculateAll, session: Session, runtime: RuntimeDep, caller: WindWriter
+    body: CalculateAll,
+    response: Response,
+    session: Session,
+    runtime: RuntimeDep,
+    caller: WindWriter,
 ) -> JobAccepted:
     """Take only the periods that are missing or failed, and calculate only what is missing."""
-    return await jobs.process_missing(session, runtime, caller, body)
+    return _accepted(response, await jobs.process_missing(session, runtime, caller, body))
 
 
 @router.post("/backfill", status_code=202, responses=_REFUSALS)
 async def backfill_wind(
-    body: Backfill, session: Session, runtime: RuntimeDep, caller: WindWriter
+    body: Backfill, response: Response, session: Session, runtime: RuntimeDep, caller: WindWriter
 ) -> JobAccepted:
     """Fill in history where it is missing, in the off-peak window unless `at_once`."""
-    return await jobs.backfill(session, runtime, caller, body)
+    return _accepted(response, await jobs.backfill(session, runtime, caller, body))
 
 
 @router.post("/verify", status_code=202, responses=_REFUSALS)
 async def verify_wind(
-    body: Span, session: Session, runtime: RuntimeDep, caller: WindWriter
+    body: Span, response: Response, session: Session, runtime: RuntimeDep, caller: WindWriter
 ) -> JobAccepted:
     """Verify days, however many: rows against bitcoin and every summary."""
-    return await jobs.verify(session, runtime, caller, body)
+    return _accepted(response, await jobs.verify(session, runtime, caller, body))
 
 
 @router.get("/verify/{date}", responses=problems(OutsideHistory))

@@ -1,0 +1,272 @@
+"""Wind ordered through HTTP, done by the queue's worker; and what is refused."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from datetime import date, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from common.auth import PLATFORM_ORGANISATION
+from common.clock import now
+from common.jobs import work
+from common.runtime import Runtime
+from energy.domain.settlement import day_of
+from energy.jobs import jobs_of
+from energy.wind.jobs import kinds
+from simulation.elexon import Elexon, Fault, Kind, Resource
+
+Ended = Callable[[httpx.Response], Awaitable[dict[str, Any]]]
+Rows = Callable[..., Awaitable[list[dict[str, Any]]]]
+Process = Callable[..., Awaitable[dict[str, Any]]]
+ClientFor = Callable[..., httpx.AsyncClient]
+DAY = "2025-03-04"
+POSTS = ("ingest", "calculate-all", "reconcile", "process-missing", "backfill", "verify")
+
+pytestmark = pytest.mark.usefixtures("models", "epochs")
+
+
+@pytest.fixture
+async def job_worker(runtime: Runtime) -> AsyncGenerator[None]:
+    """Do queued jobs while the test runs."""
+    working = asyncio.create_task(work(runtime, jobs_of(runtime, kinds)))
+    yield
+    working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
+
+
+@pytest.fixture
+def ended(client: httpx.AsyncClient) -> Ended:
+    """Wait for the job that an answer names; return how it ended."""
+
+    async def wait(accepted: httpx.Response) -> dict[str, Any]:
+        assert accepted.status_code == 202, accepted.text
+        assert accepted.headers["Location"] == accepted.json()["status_url"]
+        async with asyncio.timeout(60):
+            while True:
+                job: dict[str, Any] = (await client.get(accepted.headers["Location"])).json()
+                if job["finished_at"] is not None:
+                    return job
+                await asyncio.sleep(0.05)
+
+    return wait
+
+
+@pytest.mark.usefixtures("job_worker")
+async def test_a_day_is_ingested_by_a_job(
+    client: httpx.AsyncClient, ended: Ended, rows: Rows
+) -> None:
+    job = await ended(await client.post("/api/wind/ingest", json={"date": DAY}))
+    assert (job["state"], job["percent"]) == ("done", 100), job
+    assert job["result"]["complete"]
+    assert job["result"]["records"] > 2000
+    assert set(job["result"]["models"]) == {"S19J_PRO", "M20S", "S9"}
+    detail = (await client.get(f"/api/wind/days/{DAY}")).json()
+    assert detail["day"]["status"] == "complete"
+    assert detail["day"]["verified_at"] is not None
+    assert len(detail["periods"]) == 48
+    assert {period["status"] for period in detail["periods"]} == {"complete"}
+    listed = (await client.get("/api/wind/days?status=complete")).json()
+    assert [one["settlement_date"] for one in listed["items"]] == [DAY]
+    [run] = (await client.get("/api/wind/runs")).json()["items"]
+    assert (run["kind"], run["ordered_by"], run["status"]) == ("reingest", "job", "complete")
+    progress = {
+        one["process"]: one for one in (await client.get("/api/wind/progress")).json()["items"]
+    }
+    assert progress["reingest"]["last_processed_date"] == DAY
+    check = (await client.get(f"/api/wind/verify/{DAY}")).json()
+    assert check["complete"]
+    assert check["items"][0]["defects"] == []
+    # What everybody may read belongs to nobody: the job is the caller's, the rows the platform's.
+    [daily] = await rows("daily_summaries")
+    assert daily["organisation_id"] == PLATFORM_ORGANISATION
+
+
+@pytest.mark.usefixtures("job_worker")
+async def test_some_days_of_chosen_models(
+    client: httpx.AsyncClient, ended: Ended, rows: Rows
+) -> None:
+    body = {
+        "from": "2025-03-05",
+        "to": "2025-03-06",
+        "models": ["antminer s9 13.5t"],
+        "periods": "1-3",
+    }
+    job = await ended(await client.post("/api/wind/ingest", json=body))
+    assert job["result"]["days_processed"] == 2
+    assert set(job["result"]["models"]) == {"S9"}  # by its usual name, whatever it was asked by
+    [gap, _] = job["result"]["incomplete_days"]
+    assert gap["missing_periods"] == list(range(4, 49))
+    rest = {"from": "2025-03-05", "to": "2025-03-06"}
+    job = await ended(await client.post("/api/wind/process-missing", json=rest))
+    assert job["result"]["complete"]
+    assert set(job["result"]["models"]) == {"S19J_PRO", "M20S", "S9"}
+    stored = await rows("bitcoin_daily_summaries")
+    assert {row["periods"] for row in stored} == {48}
+
+
+@pytest.mark.usefixtures("job_worker")
+async def test_only_what_is_missing_is_asked_for(
+    client: httpx.AsyncClient, ended: Ended, elexon: Elexon
+) -> None:
+    elexon.fault(Fault.TRUNCATED, Resource.STACK, period=30)
+    job = await ended(await client.post("/api/wind/ingest", json={"date": DAY}))
+    assert not job["result"]["complete"]
+    assert job["result"]["failures"] != []
+    elexon.heal()
+    elexon.forget_calls()
+    body = {"date": DAY, "missing_only": True}
+    job = await ended(await client.post("/api/wind/ingest", json=body))
+    assert job["result"]["complete"]
+    assert elexon.calls[Resource.STACK] == 2
+    elexon.forget_calls()
+    job = await ended(await client.post("/api/wind/process-missing", json={"date": DAY}))
+    assert job["result"]["complete"]
+    assert elexon.calls[Resource.STACK] == 0
+
+
+@pytest.mark.usefixtures("job_worker")
+async def test_history_is_filled_in_at_once_or_in_the_window(
+    client: httpx.AsyncClient, ended: Ended, elexon: Elexon
+) -> None:
+    calm = elexon.britain.next_of_kind(date(2025, 3, 1), Kind.CALM).isoformat()
+    body = {"from": calm, "to": calm, "at_once": True}
+    job = await ended(await client.post("/api/wind/backfill", json=body))
+    assert job["result"]["complete"]
+    [run] = (await client.get("/api/wind/runs")).json()["items"]
+    assert run["kind"] == "backfill"
+
+
+@pytest.mark.usefixtures("job_worker")
+async def test_without_a_register_a_job_says_so(
+    client: httpx.AsyncClient, ended: Ended, elexon: Elexon
+) -> None:
+    elexon.fault(Fault.HTML, Resource.UNITS)
+    job = await ended(await client.post("/api/wind/ingest", json={"date": DAY}))
+    assert job["state"] == "failed"
+    assert "register of BM units" in job["error"]
+
+
+async def test_an_unknown_difficulty_is_no_constant(
+    process: Process, rows: Rows, tell_epochs: Callable[..., Awaitable[None]], runtime: Runtime
+) -> None:
+    async with runtime.worker_session() as session:
+        await session.execute(text("DELETE FROM energy.network_epoch"))
+    report = await process("reingest", date(2025, 3, 4))
+    assert not report["complete"]
+    assert report["incomplete_days"][0]["bitcoin_status"] == "difficulty_unavailable"
+    assert await rows("historical_bitcoin_calculations") == []
+    assert await rows("bitcoin_daily_summaries") == []
+    [daily] = await rows("daily_summaries")
+    assert daily["records"] > 2000  # energy does not wait for bitcoin
+    with pytest.raises(Exception, match="difficulty is not known") as refused:
+        await process("calculate", date(2025, 3, 4))
+    assert getattr(refused.value, "status", None) == 503
+    [failed] = await rows("ingestion_runs", "kind = 'calculate'")
+    assert failed["status"] == "failed"
+    await tell_epochs()
+    assert (await process("process-missing", date(2025, 3, 4)))["complete"]
+
+
+async def test_a_retarget_within_a_day_counts_from_its_instant(
+    process: Process, rows: Rows
+) -> None:
+    """2025-03-09: difficulty rises at 18:00 UTC, which is the start of period 37."""
+    await process("reingest", date(2025, 3, 9))
+    rates = await rows("bitcoin_rates", "miner_model = 'S9'")
+    by_period = {row["settlement_period"]: int(row["difficulty"]) for row in rates}
+    assert by_period[36] == 110568428300952
+    assert by_period[37] == 112149504190349
+
+
+async def test_the_same_order_twice_is_one(client: httpx.AsyncClient, client_as: ClientFor) -> None:
+    body = {"date": "2025-02-02"}
+    first = await client.post("/api/wind/ingest", json=body)
+    assert first.status_code == 202
+    again = await client.post("/api/wind/ingest", json=body)
+    assert (again.status_code, again.json()["code"]) == (409, "already_ordered")
+    other = await client_as().post("/api/wind/ingest", json=body)
+    assert other.status_code == 409
+
+
+TOMORROW = (day_of(now()) + timedelta(days=1)).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"date": "2025-02-30"}, None),
+        ({"date": "20250304"}, None),
+        ({"date": 20250304}, None),
+        ({"date": "1741046400"}, None),
+        ({"date": TOMORROW}, "outside_history"),
+        ({"date": "2008-12-31"}, "outside_history"),
+        ({"from": "2025-03-05", "to": "2025-03-04"}, "bad_range"),
+        ({"to": "2025-03-04"}, None),
+        ({"date": "2025-03-04", "from": "2025-03-04"}, None),
+        ({"date": "2025-03-04", "periods": "0-3"}, "no_such_periods"),
+        ({"date": "2025-03-30", "periods": "47"}, "no_such_periods"),
+        ({"date": "2025-10-26", "periods": "51"}, "no_such_periods"),
+        ({"date": "2025-03-04", "periods": "9-3"}, "no_such_periods"),
+        ({"date": "2025-03-04", "periods": "all"}, None),
+        ({"date": "2025-03-04", "models": ["S99"]}, "miner_model_unknown"),
+        ({"date": "2025-03-04", "models": [""]}, None),
+        ({"date": "2025-03-04", "models": ["x" * 129]}, None),
+        ({"date": "2025-03-04", "what": 1}, None),
+    ],
+)
+async def test_orders_that_cannot_be(
+    client: httpx.AsyncClient, body: dict[str, Any], code: str | None
+) -> None:
+    answer = await client.post("/api/wind/ingest", json=body)
+    assert answer.status_code == 422, answer.text
+    if code is not None:
+        assert answer.json()["code"] == code
+
+
+@pytest.mark.parametrize("path", ["/api/wind/days/2025-02-30", "/api/wind/verify/20250304"])
+async def test_days_that_cannot_be(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(path)).status_code == 422
+
+
+async def test_a_day_nobody_asked_for_is_missing(client: httpx.AsyncClient) -> None:
+    detail = (await client.get("/api/wind/days/2025-03-30")).json()
+    assert detail["day"] is None
+    assert [one["status"] for one in detail["periods"]] == ["missing"] * 46
+    check = (await client.get("/api/wind/verify/2025-03-30")).json()
+    assert not check["complete"]
+    assert check["items"][0]["missing_periods"] == list(range(1, 47))
+
+
+async def test_reading_is_everybodys_ordering_is_not(client_as: ClientFor) -> None:
+    reader = client_as(scopes=frozenset({"wind:read"}))
+    for path in POSTS:
+        assert (await reader.post(f"/api/wind/{path}", json={"date": DAY})).status_code == 403
+    assert (await reader.post(f"/api/wind/ingest/{DAY}")).status_code == 403
+    for path in ("days", "runs", "progress", "bm-units", f"days/{DAY}", f"verify/{DAY}"):
+        assert (await reader.get(f"/api/wind/{path}")).status_code == 200
+    nobody = client_as(scopes=frozenset[str]())
+    assert (await nobody.get("/api/wind/days")).status_code == 403
+
+
+async def test_the_register_and_whose_farm_a_unit_is(
+    client: httpx.AsyncClient, client_as: ClientFor, process: Process
+) -> None:
+    await process("reingest", date(2025, 3, 4), periods=(1, 1))
+    page = (await client.get("/api/wind/bm-units?page_size=200")).json()
+    assert page["total"] == 200
+    names = {one["farm_name"] for one in page["items"]}
+    assert len(names) < 150  # units of one farm share its name
+    assert not any(name.endswith(("Unit 1", "WF 2", "BMU 1")) for name in names)
+    unit = page["items"][0]["bm_unit"]
+    path, body = f"/api/wind/bm-units/{unit}/farm", {"farm_name": "Beinn Mhòr"}
+    assert (await client.put(path, json=body)).status_code == 403
+    admin = client_as(role="Admin", organisation_id=PLATFORM_ORGANISATION)
+    answer = await admin.put(path, json=body)
+    assert (answer.json()["farm_name"], answer.json()["farm_is_stated"]) == ("Beinn Mhòr", True)
+    missing = await admin.put("/api/wind/bm-units/T_NOPE/farm", json=body)
+    assert missing.status_code == 404
