@@ -26,10 +26,13 @@ STYLE_POLICY = (
 _AREAS = (
     ("/api/auth, /api/me", "log in, tokens, who am I"),
     ("/api/organisations, /api/api-keys, /api/audit", "operators, clients, members, keys, trail"),
-    ("/api/calculator", "machine models (public to read)"),
+    ("/api/calculator", "what machines earn, models, quotes, the network (public to read)"),
     ("/api/hosting", "sites, miners, curtailment plans, maintenance"),
     ("/api/telemetry", "what the machines report, alerts, commands, live stream"),
-    ("/api/intelligence", "which machines to stop"),
+    ("/api/intelligence, /api/analytics", "which machines to stop, forecasts, the market"),
+    ("/api/treasury", "what was mined, what to sell and why"),
+    ("/api/electricity", "rates, bills, what power cost, budgets, savings, carbon"),
+    ("/api/wind", "curtailed wind, and the bitcoin it would have mined"),
 )
 _METHODS = ("get", "post", "put", "patch", "delete")
 
