@@ -97,6 +97,7 @@ async def test_the_pdf_says_what_it_is_about_and_what_it_rests_on(
     assert "=Nordhall <\xdc> ?" in said
     assert "2026-11-10 to 2026-11-11 \\(UTC" in said
     assert "18.28" in said
+    assert "144.00" in said
     assert "Site's rate, version 1" in said
     assert "Carbon intensity: not known" in said
 

@@ -16,10 +16,11 @@ _WIDTH: Final = 180
 _CHART_HEIGHT: Final = 50
 _ROW: Final = 5.2
 _COLUMNS: Final = (
-    ("Period", 26, "L"), ("kWh", 26, "R"), ("Energy", 26, "R"), ("Service", 20, "R"),
-    ("Demand", 22, "R"), ("Other, taxes", 22, "R"), ("Total", 26, "R"), ("kg CO2", 12, "R"),
+    ("Period", 20, "L"), ("kWh", 25, "R"), ("Energy", 25, "R"), ("Service", 20, "R"),
+    ("Demand", 23, "R"), ("Other, taxes", 22, "R"), ("Total", 25, "R"), ("kg CO2", 20, "R"),
 )  # fmt: skip
 _LABELS: Final = 12
+_SMALLEST: Final = 4.0
 
 
 class _Paper(FPDF):
@@ -222,7 +223,13 @@ def _values(row: ReportRow) -> list[str]:
 def _cells(paper: FPDF, values: Sequence[str], *, band: bool) -> None:
     paper.set_fill_color(*_BAND)
     for (_, width, align), value in zip(_COLUMNS, values, strict=True):
-        paper.cell(width, _ROW, _fitting(paper, value, width), align=align, fill=band)
+        # A figure that does not fit is written smaller: cut off, it would be another figure.
+        size = 8.0
+        while paper.get_string_width(value) > width - 1 and size > _SMALLEST:
+            size -= 0.5
+            paper.set_font_size(size)
+        paper.cell(width, _ROW, value, align=align, fill=band)
+        paper.set_font_size(8)
     paper.ln()
 
 
@@ -242,7 +249,7 @@ def _notes(paper: FPDF, report: Report) -> None:
     notes.extend(_converted(report))
     notes.append(f"Made {report.made_at:%Y-%m-%d %H:%M} UTC.")
     for note in notes:
-        paper.multi_cell(_WIDTH, 4, written(note), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        paper.multi_cell(_WIDTH, 4, written(note), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
 
 def _converted(report: Report) -> list[str]:

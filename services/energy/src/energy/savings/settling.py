@@ -16,7 +16,8 @@ from common.clock import now
 from common.runtime import Runtime
 from energy.costs.keeping import peaks_before
 from energy.costs.pricing import Reign
-from energy.costs.rating import half_hours_of, reigns_of
+from energy.costs.rating import reigns_of
+from energy.costs.reading import SiteHalfHours, site_half_hours
 from energy.domain.zone import YearMonth
 from energy.facts.models import Site
 from energy.savings.avoided import Avoided, CostAvoided, Stop, avoided, by_bill, by_price
@@ -88,7 +89,8 @@ async def settle(session: AsyncSession, plan_id: UUID) -> None:
     more = avoided(gathered.stops)
     reigns, actual, peaks = await _tariffs(session, site, more)
     market = await market_at(session, instants(more.starts_s))
-    cost = await asyncio.to_thread(by_bill, reigns, more, actual, peaks)
+    known = (actual.starts_s, actual.kwh_e6)
+    cost = await asyncio.to_thread(by_bill, reigns, more, known, peaks)
     state = _state(gathered, reigns, site)
     common = _common(gathered, reigns, actual, more, market) | {"state": state}
     rows = [await _row(session, common, gathered.stops, more, cost, market=market)]
@@ -173,7 +175,7 @@ def _baseline(stops: Sequence[Stop], known: dict[UUID, Machine], estimated: int)
 
 async def _tariffs(
     session: AsyncSession, site: Site, more: Avoided
-) -> tuple[list[Reign], tuple[Any, Any], dict[YearMonth, Decimal]]:
+) -> tuple[list[Reign], SiteHalfHours, dict[YearMonth, Decimal]]:
     """Return the tariffs and the half-hours of the months that a plan touches."""
     first = datetime.fromtimestamp(int(more.starts_s[0]), UTC)
     last = datetime.fromtimestamp(int(more.starts_s[-1]), UTC) + timedelta(minutes=30)
@@ -182,7 +184,7 @@ async def _tariffs(
     end = min((last.replace(day=28) + timedelta(days=6)).replace(day=2), now()) + timedelta(hours=1)
     span = int(start.timestamp()), int(max(end, last).timestamp())
     reigns = await reigns_of(session, site.id, *span)
-    actual = await half_hours_of(session, site.id, *span)
+    actual = await site_half_hours(session, site.id, start, max(end, last))
     following = YearMonth(last.year, last.month).after(1)
     return reigns, actual, await peaks_before(session, site.id, following)
 
@@ -201,7 +203,7 @@ def _state(gathered: _Plan, reigns: Sequence[Reign], site: Site) -> str:
 def _common(
     gathered: _Plan,
     reigns: Sequence[Reign],
-    actual: tuple[Any, Any],
+    actual: SiteHalfHours,
     more: Avoided,
     market: Market,
 ) -> dict[str, Any]:
@@ -215,7 +217,7 @@ def _common(
         **market.provenance(),
         "half_hours": {
             "wanted": len(used),
-            "told": int(np.isin(used, actual[0]).sum()),
+            "told": int(np.isin(used, actual.starts_s).sum()),
         },
     }
     return {
@@ -227,7 +229,7 @@ def _common(
         "ends_at": gathered.ends_at,
         "baseline": gathered.baseline,
         "provenance": provenance,
-        "simulated": market.simulated(),
+        "simulated": market.simulated() or any(actual.simulated),
         "settled_at": now(),
     }
 
