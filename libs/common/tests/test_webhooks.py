@@ -2,8 +2,9 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
@@ -321,6 +322,43 @@ async def test_a_redirect_is_not_followed(
     [row] = await deliveries()
     assert (row.state, row.last_status) == ("queued", 307)
     assert "redirects" in row.last_error
+
+
+@pytest.mark.parametrize(
+    "manner", ["silent", "slow", "endless", "huge header", "no http", "closes"]
+)
+async def test_an_endpoint_of_ill_will_costs_little(
+    manner: str, messaging: MessagingTables, endpoint: Any, announce: Any, deliveries: Any,
+    runtime: Runtime,
+) -> None:  # fmt: skip
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        answers = {
+            "silent": b"",
+            "slow": b"HTTP/1.1 200 OK\r\nX: ",
+            "endless": b"HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n" + b"x" * 65536,
+            "huge header": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2_000_000,
+            "no http": b"SSH-2.0-OpenSSH_9.2\r\n",
+            "closes": b"",
+        }
+        with suppress(OSError):
+            writer.write(answers[manner])
+            if manner != "closes":
+                await asyncio.sleep(1)
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    await endpoint(f"http://127.0.0.1:{port}/")
+    await announce()
+    began = time.monotonic()
+    await Courier(messaging, attempt_s=0.3).deliver_due(runtime)
+    assert time.monotonic() - began < 5  # a hung attempt would never end
+    [row] = await deliveries()
+    expected = "delivered" if manner == "endless" else "queued"
+    assert row.state == expected
+    assert manner == "endless" or row.last_error.startswith("no answer")
+    server.close()
 
 
 async def test_over_tls_the_name_must_be_vouched_for(

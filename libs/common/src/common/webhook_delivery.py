@@ -28,7 +28,6 @@ DISABLED_AFTER = timedelta(days=3)
 _LEASE = timedelta(minutes=2)
 _BATCH = 20
 _POLL_S = 2.0
-_ATTEMPT_S = 10
 _GONE = 410
 
 
@@ -50,9 +49,14 @@ class Courier:
         *,
         lookup: Lookup | None = None,
         trust: ssl.SSLContext | None = None,
+        attempt_s: float = 10,
     ) -> None:
-        """Take the tables; how names resolve and whom to trust, where it is not as usual."""
+        """Take the tables; how names resolve and whom to trust, where it is not as usual.
+
+        attempt_s: how long a whole attempt may take, however slowly an endpoint answers.
+        """
         self._tables = tables
+        self._attempt_s = attempt_s
         self._lookup = lookup
         self._trust = trust
 
@@ -114,7 +118,7 @@ class Courier:
         moment = now()
         signing = webhooks.secrets_of(runtime.settings, webhook, moment)
         try:
-            async with asyncio.timeout(_ATTEMPT_S):
+            async with asyncio.timeout(self._attempt_s):
                 target = target_of(webhook.url, loopback=loopback)
                 address = await address_of(target, loopback=loopback, lookup=self._lookup)
                 headers = {
@@ -139,7 +143,7 @@ class Courier:
         """Return the status; a client for one call, as a connection belongs to one name."""
         trust = self._trust if self._trust is not None else _system_trust()
         async with (
-            http.client("", timeout_s=_ATTEMPT_S, verify=trust) as client,
+            http.client("", timeout_s=self._attempt_s, verify=trust) as client,
             client.stream(
                 "POST", url, content=body.encode(), headers=headers, extensions=extensions
             ) as answer,

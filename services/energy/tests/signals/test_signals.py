@@ -251,6 +251,39 @@ async def test_an_old_quote_is_called_old(
     assert event["data"]["quote"]["simulated"] is True
 
 
+async def test_an_index_price_is_followed_from_half_hour_to_half_hour(
+    client: httpx.AsyncClient, machine: Any, model: Any, quote: Any, look: Any, published: Any,
+    day: datetime, site: UUID,
+) -> None:  # fmt: skip
+    """0.06, 0.08, paid to take it, and then nobody knows."""
+    await model("Hungry", 100, 3050)
+    await machine("Hungry")
+    half_hour = timedelta(minutes=30)
+    prices = [
+        {"start": (day + place * half_hour).isoformat(),
+         "end": (day + (place + 1) * half_hour).isoformat(), "price_per_mwh": price}
+        for place, price in enumerate(("50", "70", "-30"))
+    ]  # fmt: skip
+    answer = await client.post(
+        "/api/electricity/index-series", json={"name": "Day ahead", "prices": prices}
+    )
+    assert answer.status_code == 201, answer.text
+    await rate(
+        client, rate_type="index", flat_rate_usd_per_kwh=None, adder_usd_per_kwh="0.01",
+        index_series_id=answer.json()["series"]["id"],
+    )  # fmt: skip
+    await quote(day, "0.05")
+    for place in range(4):
+        await look(day + place * half_hour)
+    said = [
+        (event["data"]["state"], event["data"]["price_usd_per_kwh"])
+        for event in await published(EVENT)
+    ]
+    assert said == [("run", "0.060000000"), ("stop", "0.080000000"), ("run", "-0.020000000")]
+    [found] = await signals(client)
+    assert (found["state"], found["reason"]) == (None, "no_index_price")
+
+
 async def test_machines_that_left_leave_no_signal(
     client: httpx.AsyncClient, machine: Any, model: Any, quote: Any, look: Any, deliver: Any,
     site: UUID, day: datetime,
