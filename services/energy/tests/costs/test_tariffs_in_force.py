@@ -23,7 +23,7 @@ NEXT = DAY + timedelta(days=1)
 HALF_HOUR = timedelta(minutes=30)
 Make = Callable[..., Awaitable[Any]]
 Published = Callable[..., Awaitable[list[dict[str, Any]]]]
-TOU = {
+TOU: dict[str, Any] = {
     "rate_type": "tou",
     "flat_rate_usd_per_kwh": None,
     "tou_schedule": [
@@ -65,7 +65,7 @@ async def test_a_boundary_inside_a_half_hour_takes_energy_as_uniform_and_says_so
     new_site: Make, new_rate: Make, close: Make, rate: Make, tenant_session: TenantSessions
 ) -> None:
     site = await new_site()
-    schedule = [dict(row) for row in TOU["tou_schedule"] or []]
+    schedule = [dict(row) for row in TOU["tou_schedule"]]
     schedule[0]["end"] = schedule[1]["start"] = "07:10"
     await new_rate(**TOU | {"tou_schedule": schedule})
     await close(site, DAY + timedelta(hours=7), [(new_id(), None, 3.0, 100.0)])

@@ -86,7 +86,6 @@ class Question:
     """Whose costs, and of which span."""
 
     scope: Scope
-    miner_ip: str | None
     start: datetime
     end: datetime
     zone: ZoneInfo
@@ -115,8 +114,9 @@ async def question(
         location=filters.location,
         client_id=filters.client_id or caller.client_id,
         miner_id=filters.miner_id or await _addressed(session, filters),
+        miner_ip=filters.miner_ip,
     )
-    return Question(scope, filters.miner_ip, start, end, zone)
+    return Question(scope, start, end, zone)
 
 
 async def _zone(session: AsyncSession, filters: Filters) -> ZoneInfo:

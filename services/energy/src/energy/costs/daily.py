@@ -39,8 +39,9 @@ async def days_of(session: AsyncSession, scope: Scope, first: date, last: date) 
     records = await _records(session, scope, first, last)
     if scope.whole_sites():
         return records + await _charges(session, scope, first, last)
-    if scope.miner_id is not None:
-        return records + await _machine(session, scope, first, last)
+    if scope.one_machine():
+        known = scope.miner_id is not None
+        return records + (await _machine(session, scope, first, last) if known else [])
     return records + await client_days(session, scope, first, last)
 
 
@@ -111,6 +112,10 @@ async def _charges(session: AsyncSession, scope: Scope, first: date, last: date)
         query = query.where(SiteCharge.site_id.in_(sites_at(scope.location)))
     found: list[DaySum] = []
     for charge, zone in await session.execute(query):
+        if not any(
+            (charge.service_charge, charge.demand_charge, charge.other_charges, charge.taxes)
+        ):
+            continue
         for day, share in _days_of_charge(charge, zone):
             if first <= day <= last:
                 cost = CostSum(

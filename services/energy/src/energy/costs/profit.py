@@ -183,7 +183,7 @@ async def _machines(
         for miner_id, kwh, unrated, cost, th_h, told, unknown in zip(
             one.miner_ids, *(column.tolist() for column in columns), strict=True
         ):
-            if not told or (asked.scope.miner_id or miner_id) != miner_id:
+            if not told or not _meant(asked, miner_id):
                 continue
             line = lines.setdefault(miner_id, Line(one.site_id, one.client_id, fixed=None))
             line.kwh += Decimal(kwh).scaleb(-6)
@@ -199,6 +199,10 @@ async def _machines(
             part = None if unrated else amount * rate if rate is not None else None
             line.energy = _plus(line.energy, part if amount or unrated else ZERO)
     return lines, worths, money
+
+
+def _meant(asked: Question, miner_id: UUID) -> bool:
+    return not asked.scope.one_machine() or asked.scope.miner_id == miner_id
 
 
 async def _names(

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -104,8 +104,9 @@ async def _parts(
             *await _charges(session, scope, start, end),
         ]
     by_hand = await _records(session, scope, start, end)
-    if scope.miner_id is not None:
-        return [*by_hand, *await _machine(session, scope, start, end)]
+    if scope.one_machine():
+        known = scope.miner_id is not None
+        return [*by_hand, *(await _machine(session, scope, start, end) if known else [])]
     return [*by_hand, *await _client(session, scope, start, end)]
 
 
@@ -116,8 +117,10 @@ def counted(scope: Scope) -> ColumnElement[bool]:
     from its days; of a machine, what was recorded by hand.
     """
     table = ElectricityCost
-    if scope.miner_id is not None:
-        return and_(~table.superseded, table.miner_id == scope.miner_id)
+    if scope.one_machine():
+        named = table.miner_id == scope.miner_id if scope.miner_id is not None else false()
+        by_ip = table.miner_ip == scope.miner_ip if scope.miner_ip is not None else false()
+        return and_(~table.superseded, or_(named, by_ip))
     if scope.client_id is not None:
         return and_(~table.superseded, table.client_id == scope.client_id)
     whole = aliased(ElectricityCost)

@@ -26,7 +26,7 @@ _NANO: Final = Decimal("1e-9")
 
 async def list_costs(session: AsyncSession, asked: Question, *, limit: int, page: int) -> CostList:
     """Return a page of the records that a question is about, newest first."""
-    if asked.scope.whole_sites() and asked.miner_ip is None:
+    if asked.scope.whole_sites():
         records, total = await _stored(session, asked, limit=limit, offset=(page - 1) * limit)
     else:
         by_hand, _ = await _stored(session, asked, limit=100_000, offset=0)
@@ -49,8 +49,6 @@ async def _stored(
         table.period_start >= asked.start,
         table.period_start < asked.end,
     )
-    if asked.miner_ip is not None and asked.scope.miner_id is None:
-        query = query.where(table.miner_ip == asked.miner_ip)
     total = await session.scalar(select(func.count()).select_from(query.subquery()))
     newest = query.order_by(table.period_start.desc(), table.id.desc())
     rows = await session.scalars(newest.limit(limit).offset(offset))
@@ -77,9 +75,9 @@ def record_of(row: ElectricityCost) -> CostRecord:
 
 
 async def _worked_out(session: AsyncSession, asked: Question) -> list[CostRecord]:
-    if asked.scope.miner_id is None:
-        return [] if asked.miner_ip is not None else await _of_client(session, asked)
-    return await _of_machine(session, asked, asked.scope.miner_id)
+    if asked.scope.miner_id is not None:
+        return await _of_machine(session, asked, asked.scope.miner_id)
+    return [] if asked.scope.one_machine() else await _of_client(session, asked)
 
 
 async def _of_client(session: AsyncSession, asked: Question) -> list[CostRecord]:

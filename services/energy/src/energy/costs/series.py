@@ -21,6 +21,8 @@ async def series_of(session: AsyncSession, asked: Question) -> dict[UUID, Series
     """Return the half-hours that telemetry has told of, of sites as a whole or of their part."""
     if asked.scope.miner_id is not None:
         return await _of_machine(session, asked, asked.scope.miner_id)
+    if asked.scope.one_machine():
+        return {}
     if asked.scope.client_id is not None:
         return await _of_client(session, asked)
     table = ElectricityCost

@@ -104,7 +104,7 @@ def _notes(whole: CostSum, *, several: bool) -> list[str]:
 
 async def _recorded_days(session: AsyncSession, asked: Question) -> Decimal:
     """Return over how many days of the span there are records, from the first to the last."""
-    if asked.scope.whole_sites():
+    if _stored(asked):
         table = ElectricityCost
         row: Any = (
             await session.execute(
@@ -128,6 +128,12 @@ async def _recorded_days(session: AsyncSession, asked: Question) -> Decimal:
     return Decimal(int((last - first).total_seconds())) / 86_400
 
 
+def _stored(asked: Question) -> bool:
+    """Return whether all that is asked for are stored records."""
+    by_hand = asked.scope.one_machine() and asked.scope.miner_id is None
+    return asked.scope.whole_sites() or by_hand
+
+
 async def _breakdown(
     session: AsyncSession, asked: Question, currency: str | None
 ) -> dict[str, str]:
@@ -135,7 +141,7 @@ async def _breakdown(
     if currency is None:
         return {}
     totals: dict[str, Decimal] = {}
-    if asked.scope.whole_sites():
+    if _stored(asked):
         table = ElectricityCost
         part = func.jsonb_each_text(table.tou_breakdown_usd).table_valued("key", "value")
         rows = await session.execute(
@@ -159,27 +165,32 @@ async def _breakdown(
     return {name: money(amount) for name, amount in sorted(totals.items())}
 
 
-async def _estimate(session: AsyncSession, asked: Question) -> Estimate | None:
-    """Return what a day costs from now at the machines' rated power, if all of it is known."""
-    query = select(func.count(), func.sum(Miner.nameplate_power_w)).where(
+async def _rated_power(session: AsyncSession, asked: Question) -> tuple[int, float]:
+    """Return how many active machines are meant, and what they draw by their rating."""
+    scope = asked.scope
+    query = select(func.count(), func.coalesce(func.sum(Miner.nameplate_power_w), 0.0)).where(
         Miner.removed.is_(False), Miner.status == "active", Miner.nameplate_power_w.is_not(None)
     )
-    scope = asked.scope
-    for column, wanted in (
+    filters: tuple[tuple[Any, Any], ...] = (
         (Miner.site_id, scope.site_id), (Miner.client_id, scope.client_id),
-        (Miner.id, scope.miner_id),
-    ):  # fmt: skip
-        if wanted is not None:
-            query = query.where(column == wanted)
+        (Miner.id, scope.miner_id), (Miner.ip, scope.miner_ip),
+    )  # fmt: skip
+    query = query.where(*(column == wanted for column, wanted in filters if wanted is not None))
     if scope.location is not None:
         query = query.where(Miner.site_id.in_(sites_at(scope.location)))
     row: Any = (await session.execute(query)).one()
-    count, power = row
+    return row[0], float(row[1])
+
+
+async def _estimate(session: AsyncSession, asked: Question) -> Estimate | None:
+    """Return what a day costs from now at the machines' rated power, if all of it is known."""
+    scope = asked.scope
+    count, power = await _rated_power(session, asked)
     start = now().replace(minute=0, second=0, microsecond=0)
     rated = await tariff_in_force(session, site_id=scope.site_id, location=scope.location, at=start)
-    if not count or power is None or rated is None:
+    if not count or rated is None:
         return None
-    power_w = Decimal(repr(round(float(power), 3)))
+    power_w = Decimal(repr(round(power, 3)))
     index = None
     if rated.index_series_id is not None:
         index = await index_prices(session, rated.index_series_id, start, start + _DAY)

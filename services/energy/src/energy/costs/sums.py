@@ -71,7 +71,13 @@ class Scope:
     location: str | None = None
     client_id: UUID | None = None
     miner_id: UUID | None = None
+    miner_ip: str | None = None
+    """Beside `miner_id` where a machine is known by it; alone it names records by hand."""
 
     def whole_sites(self) -> bool:
         """Return whether it is about sites as a whole, with their fixed charges."""
-        return self.client_id is None and self.miner_id is None
+        return self.client_id is None and not self.one_machine()
+
+    def one_machine(self) -> bool:
+        """Return whether it is about a single machine."""
+        return self.miner_id is not None or self.miner_ip is not None
