@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -15,14 +16,14 @@ from cryptography.x509.oid import NameOID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import SettingsConfigDict
-from sqlalchemy import Numeric, select
+from sqlalchemy import Numeric, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from common.app import Service
 from common.audit import audit
 from common.auth import Anyone, Principal, with_scope
-from common.consumer import Reactions, Received
+from common.consumer import Erased, Reactions, Received
 from common.db import COLUMN_TYPES, Session, Tenant, platform_tables, service_metadata
 from common.errors import Conflict, NotFound, problems
 from common.events import TOPICS, Event, Topic
@@ -63,6 +64,15 @@ class ThingMade(Event):
     aggregate: ClassVar[str] = "thing_id"
     thing_id: UUID
     name: str
+
+
+class ThingForgotten(Event):
+    type: ClassVar[str] = "sample.thing.forgotten.v1"
+    aggregate: ClassVar[str] = "thing_id"
+    thing_id: UUID
+
+    def is_tombstone(self) -> bool:
+        return True
 
 
 class NewThing(BaseModel):
@@ -189,6 +199,12 @@ async def copy_thing(session: AsyncSession, event: Received[Seen]) -> None:
     session.add(copy)
 
 
+@reactions.on_tombstone("sample.thing.forgotten.v1")
+async def forget_thing(session: AsyncSession, event: Erased) -> None:
+    """Forget the thing of a key."""
+    await session.execute(delete(Thing).where(Thing.id == UUID(event.key)))
+
+
 jobs = Jobs(Job)
 
 
@@ -255,7 +271,7 @@ SERVICE = Service(
     metadata=Base.metadata,
     routers=[router, jobs_router("sample", Job)],
     background=[job_worker],
-    events=[ThingMade],
+    events=[ThingMade, ThingForgotten],
     reactions=[reactions],
 )
 
@@ -268,6 +284,16 @@ def service() -> Service:
 @pytest.fixture(scope="session")
 def things() -> type[Thing]:
     return Thing
+
+
+@pytest.fixture(scope="session")
+def forgotten() -> Callable[[UUID, UUID], Any]:
+    """The outbox row of a tombstone."""
+
+    def make(organisation_id: UUID, thing_id: UUID) -> Any:
+        return Outbox.of(ThingForgotten(organisation_id=organisation_id, thing_id=thing_id))
+
+    return make
 
 
 @pytest.fixture(scope="session")

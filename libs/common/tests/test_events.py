@@ -129,6 +129,28 @@ async def test_the_way_from_request_to_effect(
         await eventually(all_copied)
 
 
+async def test_a_tombstone_reaches_its_handler(
+    service: Any, running_service: Any, tenant_session: Any, things: Any, organisation: UUID,
+    forgotten: Any,
+) -> None:  # fmt: skip
+    """From the outbox over the broker: a record without a value, whose key says who is meant."""
+    kept, gone = (new_id() for _ in range(2))
+    async with tenant_session() as session:
+        for thing_id in (kept, gone):
+            session.add(
+                things(id=thing_id, name=str(thing_id), price_usd=0, organisation_id=organisation)
+            )
+        await session.flush()
+        session.add(forgotten(organisation, gone))
+    async with running_service(service):
+
+        async def forgot() -> bool:
+            async with tenant_session() as session:
+                return list(await session.scalars(select(things.id))) == [kept]
+
+        await eventually(forgot)
+
+
 async def test_a_dead_letter_can_be_redriven_once_the_cause_is_gone(
     deliver: Any,
     runtime: Runtime,
