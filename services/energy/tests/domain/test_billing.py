@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from energy.domain.billing import Bill, bill
+from energy.domain.billing import Bill, bill, bill_exact
 from energy.domain.load import IndexPrices, Interval, Load, Unbillable
 from energy.domain.tariff import Credit, Tariff, Tax, Tier, Window
 from energy.domain.zone import YearMonth, seconds_of
@@ -139,6 +139,21 @@ def test_a_sliding_window_may_begin_inside_a_reading() -> None:
     )
     # 20 + 20 minutes at 27 kW and 20 at 9 kW.
     assert bill(tariff, load).demand_charge == 21
+
+
+def test_a_sliding_peak_of_readings_of_odd_lengths() -> None:
+    """Cut at midnight, at prime numbers of seconds: the units outgrow int64 and stay exact."""
+    start = UTC_DAY + timedelta(seconds=5)
+    ends = [start + timedelta(seconds=one) for one in (86_399, 86_399 + 86_381)]
+    load = Load.of_intervals(
+        [
+            Interval(start, ends[0], kwh=D("86399000.000001")),
+            Interval(ends[0], ends[1], kwh=D("0.000001")),
+        ]
+    )
+    tariff = replace(FLAT, demand_charge_per_kw=D(1), demand_window="sliding")
+    assert bill(tariff, load).lines[1].quantity == 3_600_000
+    assert bill(tariff, load) == bill_exact(tariff, load)
 
 
 def test_energy_outside_the_span_is_no_demand() -> None:

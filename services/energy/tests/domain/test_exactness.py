@@ -1,15 +1,18 @@
 """The fast engine and the one of fractions give the same bill, to the last digit and note."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from energy.domain.billing import Bill, bill, bill_exact, energy_cost_by_half_hour
-from energy.domain.load import IndexPrices, Interval, Load
+from energy.domain.load import IndexPrices, Interval, Load, Unbillable
+from energy.domain.schedule import half_hour_prices, period_at
 from energy.domain.tariff import Credit, RateType, Tariff, Tax, Tier, Window
 from energy.domain.zone import YearMonth
 
@@ -131,6 +134,7 @@ def cases(draw: st.DrawFn) -> tuple[Tariff, Load, IndexPrices | None]:
     return tariff, load, IndexPrices.of(rows)
 
 
+SECOND = timedelta(seconds=1)
 EARLIER = {YearMonth(2026, 1): Decimal(90), YearMonth(2026, 10): Decimal("312.5")}
 
 
@@ -163,3 +167,58 @@ def test_half_hours_cost_what_the_bill_says(
     billed = bill(tariff, load, index=index, earlier_peaks_kw=EARLIER)
     apart = abs(int(costs.sum()) - billed.energy_cost * 10**9)
     assert apart <= len(energy) + 1000 * len(billed.lines)
+
+
+def test_both_say_what_is_missing() -> None:
+    tariff = Tariff(name="i", rate_type="index", timezone="UTC")
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    load = Load.of_power(start, start + timedelta(hours=1), Decimal(5))
+    for engine in (bill, bill_exact):
+        with pytest.raises(Unbillable) as refused:
+            engine(tariff, load)
+        assert refused.value.code == "price_missing"
+        assert engine(tariff, Load.of_intervals([])).total_cost == 0
+    index = IndexPrices.of([(start, start + timedelta(minutes=5), Decimal(1))])
+    with pytest.raises(Unbillable):
+        bill_exact(tariff, load, index=index)
+
+
+@given(cases(), st.integers(1, 60))
+def test_a_half_hours_price_is_what_a_kwh_costs_in_it(
+    case: tuple[Tariff, Load, IndexPrices | None], count: int
+) -> None:
+    tariff, like, index = case
+    windows = tuple(replace(window, tiers=()) for window in tariff.windows)
+    plain = replace(tariff, windows=windows, tiers=(), flat_rate=tariff.flat_rate or Decimal(1))
+    if tariff.rate_type == "tiered":
+        plain = replace(plain, rate_type="flat")
+    starts = like.span_s()[0] + 1800 * np.arange(count, dtype=np.int64)
+    prices = half_hour_prices(plain, starts, index)
+    one_kwh = np.full(count, 10**6, np.int64)
+    costs = energy_cost_by_half_hour(plain, starts, one_kwh, index=index)
+    assert prices.nano_per_kwh.tolist() == costs.tolist()
+    billed = bill(plain, Load.of_half_hours(starts, one_kwh), index=index)
+    assert billed.split_intervals >= int(prices.split.sum())
+
+
+@given(tariffs(), st.integers(0, 900_000))
+def test_a_price_holds_from_its_start_until_its_end(
+    case: tuple[Tariff, datetime], seconds: int
+) -> None:
+    tariff, start = case
+    tariff = replace(tariff, adder_per_kwh=Decimal(0), flat_rate=tariff.flat_rate or Decimal(9))
+    at = start + timedelta(seconds=seconds)
+    found = period_at(tariff, at)
+
+    def price(instant: datetime) -> tuple[str, object, object]:
+        one = period_at(tariff, instant)
+        return one.name, one.rate, one.tiers
+
+    if found.starts_at is not None:
+        assert found.starts_at <= at
+        assert price(found.starts_at) == price(at)
+        assert tariff.rate_type == "index" or price(found.starts_at - SECOND) != price(at)
+    if found.ends_at is not None:
+        assert found.ends_at > at
+        assert price(found.ends_at - SECOND) == price(at)
+        assert tariff.rate_type == "index" or price(found.ends_at) != price(at)

@@ -148,6 +148,13 @@ def test_coverage_names_months_days_and_hours() -> None:
     assert [str(hole) for hole in found.holes if hole.month == 1][-1].startswith("sunday 00:00")
 
 
+def test_touching_spans_are_told_as_one() -> None:
+    tariff = tou(window("A", "0.2"), window("B", "0.1", 0, 6), window("B", "0.3", 6, 24))
+    found = coverage(tariff, 2026).overlaps
+    assert len(found) == 7 * 12
+    assert (str(found[0]), found[0].names) == ("monday 00:00-24:00 in month 1", ("A", "B"))
+
+
 def test_coverage_knows_when_a_wrapped_window_began() -> None:
     """Friday's night ends on Saturday; where the start counts, the month's first night is short."""
     windows = (window("All", "0.1", 6, 22), window("Night", "0.1", 22, 6, months=frozenset({1})))

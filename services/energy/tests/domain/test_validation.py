@@ -19,7 +19,21 @@ TIERED = Tariff(name="s", rate_type="tiered", timezone="Europe/London", tiers=ST
 INDEX = Tariff(name="i", rate_type="index", timezone="Europe/London")
 
 
-@pytest.mark.parametrize("good", [FLAT, TOU, TIERED, INDEX, replace(TOU, flat_rate=D("0.3"))])
+HOURS = ((datetime(2026, 6, 1, 16, tzinfo=UTC), datetime(2026, 6, 1, 17, tzinfo=UTC)),)
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        FLAT,
+        TOU,
+        TIERED,
+        INDEX,
+        replace(TOU, flat_rate=D("0.3")),
+        replace(FLAT, coincident_peak_per_kw=D(5), coincident_hours=HOURS),
+        replace(FLAT, demand_ratchet_percent=D(80), demand_ratchet_months=11),
+    ],
+)
 def test_nothing_is_wrong_with_these(good: Tariff) -> None:
     assert defects(good) == []
 

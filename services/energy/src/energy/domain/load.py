@@ -253,9 +253,10 @@ def cut(load: Load, edges: Iterable[IntArray]) -> Pieces:
     inside = (rows >= 0) & (starts < load.ends_s[rows])
     starts, ends, rows = starts[inside], ends[inside], rows[inside]
     lengths, parts = (load.ends_s - load.starts_s)[rows], ends - starts
-    whole, rest = np.divmod(load.energy_mwh_e6[rows], lengths)
-    more, rest = np.divmod(rest * parts, lengths)
-    whole = whole * parts + more
+    energy = load.energy_mwh_e6[rows]  # of a load of pieces, these may be Python integers
+    whole = energy // lengths
+    rest = (energy - whole * lengths) * parts
+    whole, rest = whole * parts + rest // lengths, rest % lengths
     odd = rest != 0
     scale = math.lcm(*set((lengths[odd] // np.gcd(lengths[odd], rest[odd])).tolist()))
     total = int(np.abs(whole).sum()) + len(whole)

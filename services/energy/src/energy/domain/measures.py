@@ -224,7 +224,7 @@ def _days(tariff: Tariff, found: list[MonthMeasure], line: Timeline) -> None:
     for day, seconds in enumerate(covered.tolist(), start=first):
         if seconds == lengths[day]:
             whole[month_of(day)] = whole.get(month_of(day), 0) + (seconds > 0)
-        elif seconds:
+        else:
             by_month[month_of(day)].days += Fraction(seconds, lengths[day])
     for month, days in whole.items():
         by_month[month].days += days

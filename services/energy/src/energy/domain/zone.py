@@ -96,8 +96,7 @@ def _offsets_of_year(timezone: str, year: int) -> tuple[OffsetSpan, ...]:
             low, high = (middle, high) if _offset_at(zone, middle) == offset else (low, middle)
         found.append(OffsetSpan(began, high, offset))
         began, offset = high, after
-    if began < end:
-        found.append(OffsetSpan(began, end, offset))
+    found.append(OffsetSpan(began, end, offset))
     return tuple(found)
 
 
