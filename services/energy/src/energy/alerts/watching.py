@@ -59,19 +59,35 @@ async def look(session: AsyncSession, organisation_id: UUID, at: datetime) -> No
     sites = list(
         await session.scalars(select(Site).where(Site.removed.is_(False)).order_by(Site.id))
     )
+    figures = _Figures(session, at)
     for rule in list(rules):
-        for place, figure in await _figures(session, rule, sites, at):
+        for place, figure in await _looked_at(figures, rule, sites):
             await _judge(session, rule, place, figure, at)
 
 
-async def _figures(
-    session: AsyncSession, rule: CostRule, sites: Sequence[Site], at: datetime
+class _Figures:
+    """The figures of one look: many rules may ask for the same one."""
+
+    def __init__(self, session: AsyncSession, at: datetime) -> None:
+        self._session = session
+        self._at = at
+        self._known: dict[tuple[str, UUID, str], Figure | None] = {}
+
+    async def of(self, rule: CostRule, site: Site) -> Figure | None:
+        key = (rule.metric, site.id, rule.currency)
+        if key not in self._known:
+            self._known[key] = await figure_of(
+                self._session, rule.metric, site, rule.currency, self._at
+            )
+        return self._known[key]
+
+
+async def _looked_at(
+    figures: _Figures, rule: CostRule, sites: Sequence[Site]
 ) -> list[tuple[Site | None, Figure | None]]:
     """Return what a rule looks at: one site, each site, or all of them together (None)."""
     wanted = [site for site in sites if rule.site_id in (None, site.id)]
-    found = [
-        (site, await figure_of(session, rule.metric, site, rule.currency, at)) for site in wanted
-    ]
+    found = [(site, await figures.of(rule, site)) for site in wanted]
     if rule.site_id is not None or rule.metric == "price_now":
         return list(found)
     return [(None, together([figure for _, figure in found]))]

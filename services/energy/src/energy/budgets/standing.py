@@ -3,13 +3,14 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.errors import Problem
-from energy.ahead import cost_ahead
+from energy.ahead import Ahead, cost_ahead
 from energy.budgets.models import Budget
 from energy.budgets.schemas import Method
 from energy.costs.days import days_between
@@ -21,6 +22,8 @@ from energy.facts.models import Site
 WEEK = timedelta(days=7)
 _UTC = ZoneInfo("UTC")
 _HOUR = timedelta(hours=1)
+_NOTHING = Ahead("XXX", Decimal(0), Decimal(0), Decimal(0), Decimal(0))
+"""Of a site of which a week has told nothing: it adds nothing, and hides nothing."""
 _SHORTEST_PAST = Decimal(6)
 """Hours: from less nothing is foretold."""
 
@@ -54,7 +57,17 @@ def span_of(month: date, timezone: str) -> tuple[datetime, datetime]:
     return first, last
 
 
-async def standing_of(session: AsyncSession, budget: Budget, month: date, at: datetime) -> Standing:
+Foreseen = dict[tuple[UUID, datetime, datetime], Ahead | None]
+"""What sites will cost, for several budgets that are looked at together."""
+
+
+async def standing_of(
+    session: AsyncSession,
+    budget: Budget,
+    month: date,
+    at: datetime,
+    foreseen: Foreseen | None = None,
+) -> Standing:
     """Return how a month of a budget stands at an instant."""
     start, end = span_of(month, budget.timezone)
     until = max(start, min(at, end))
@@ -70,7 +83,7 @@ async def standing_of(session: AsyncSession, budget: Budget, month: date, at: da
     if until == end:
         found.method, found.forecast = "month_over", found.actual
     else:
-        await _forecast(session, budget, found, end)
+        await _forecast(session, budget, found, end, {} if foreseen is None else foreseen)
     return found
 
 
@@ -99,11 +112,13 @@ async def _rate(session: AsyncSession, source: str, wanted: str, at: datetime) -
         return None
 
 
-async def _forecast(session: AsyncSession, budget: Budget, found: Standing, end: datetime) -> None:
+async def _forecast(
+    session: AsyncSession, budget: Budget, found: Standing, end: datetime, foreseen: Foreseen
+) -> None:
     """Write into a standing what the whole month will cost, and how that was reckoned."""
     so_far = found.actual or Decimal(0)
     if budget.client_id is None:
-        rest = await _weekly_pattern(session, budget, found.as_of, end)
+        rest = await _weekly_pattern(session, budget, found.as_of, end, foreseen)
         if rest is not None:
             found.forecast, found.method = so_far + rest, "weekly_pattern"
             return
@@ -134,7 +149,7 @@ async def _hours_known(session: AsyncSession, budget: Budget, until: datetime) -
 
 
 async def _weekly_pattern(
-    session: AsyncSession, budget: Budget, start: datetime, end: datetime
+    session: AsyncSession, budget: Budget, start: datetime, end: datetime, foreseen: Foreseen
 ) -> Decimal | None:
     """Return what the rest of a month costs as the last week went; None: it cannot be said."""
     query = select(Site).where(Site.removed.is_(False)).order_by(Site.id)
@@ -142,16 +157,27 @@ async def _weekly_pattern(
         query = query.where(Site.id == budget.site_id)
     total: Decimal | None = None
     for site in await session.scalars(query):
-        past = await site_half_hours(session, site.id, start - WEEK, start)
-        if not len(past.starts_s):
-            continue  # a site without machines yet
-        known_until = datetime.fromtimestamp(int(past.starts_s[-1]) + 1800, _UTC)
-        begins = min(max(known_until, start - timedelta(days=1)), end)
-        ahead = await cost_ahead(session, site.id, past, repeats=WEEK, start=begins, end=end)
-        rate = (
-            None if ahead is None else await _rate(session, ahead.currency, budget.currency, start)
-        )
-        if ahead is None or rate is None:
+        key = (site.id, start, end)
+        if key not in foreseen:
+            foreseen[key] = await _of_site(session, site, start, end)
+        ahead = foreseen[key]
+        if ahead is _NOTHING:
+            continue
+        if ahead is None:
+            return None
+        rate = await _rate(session, ahead.currency, budget.currency, start)
+        if rate is None:
             return None
         total = (total or Decimal(0)) + ahead.total * rate
     return total
+
+
+async def _of_site(
+    session: AsyncSession, site: Site, start: datetime, end: datetime
+) -> Ahead | None:
+    past = await site_half_hours(session, site.id, start - WEEK, start)
+    if not len(past.starts_s):
+        return _NOTHING
+    known_until = datetime.fromtimestamp(int(past.starts_s[-1]) + 1800, _UTC)
+    begins = min(max(known_until, start - timedelta(days=1)), end)
+    return await cost_ahead(session, site.id, past, repeats=WEEK, start=begins, end=end)

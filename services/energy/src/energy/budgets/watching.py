@@ -15,7 +15,7 @@ from common.clock import now
 from common.runtime import Runtime
 from energy.budgets.keeping import holds
 from energy.budgets.models import Budget, BudgetNotice
-from energy.budgets.standing import Standing, month_of, standing_of
+from energy.budgets.standing import Foreseen, Standing, month_of, standing_of
 from energy.domain.budgeting import reached, used_percent
 from energy.messages.post import Audience, tell
 from energy.settings import Settings
@@ -49,10 +49,12 @@ async def look(session: AsyncSession, organisation_id: UUID, at: datetime) -> No
         .where(Budget.organisation_id == organisation_id, Budget.active)
         .order_by(Budget.id)
     )
+    foreseen: Foreseen = {}
     for budget in list(budgets):
         month = month_of(at, budget.timezone)
         if holds(budget, month):
-            await _judge(session, budget, await standing_of(session, budget, month, at), at)
+            found = await standing_of(session, budget, month, at, foreseen)
+            await _judge(session, budget, found, at)
 
 
 async def _judge(session: AsyncSession, budget: Budget, found: Standing, at: datetime) -> None:
