@@ -154,6 +154,21 @@ async def test_each_day_is_converted_by_its_own_rate_which_is_stated(
     assert "simulated reference rates" in said
 
 
+async def test_the_same_is_told_as_json(
+    client: AsyncClient, runtime: Runtime, market: Any, site: Any
+) -> None:
+    await market()
+    await rates(runtime, (DAY.date(), "USD", "1.25"), (NEXT.date(), "USD", "1"))
+    answer = await client.get(URL, params=asked(site, currency="EUR", interval="month"))
+    assert answer.status_code == 200, answer.text
+    said = answer.json()
+    # A month is converted by the rate of its last day in the span.
+    assert Decimal(said["total"]["total_cost"]) == Decimal("18.28")
+    assert said["rows"][0]["conversions"][0]["rate_date"] == "2026-11-11"
+    assert (said["currency"], said["interval"], said["site_id"]) == ("EUR", "month", str(site))
+    assert said["rates"] == ["Site's rate, version 1 (USD)"]
+
+
 async def test_two_currencies_are_never_added_up(
     client: AsyncClient, new_site: Any, rate: Any, used: Any, site: Any
 ) -> None:

@@ -132,6 +132,37 @@ async def test_what_is_not_known_is_null_with_its_reason(
     assert rows[str(three)]["btc_not_mined"] is not None
 
 
+async def test_an_index_with_a_hole_prices_nothing(
+    client: AsyncClient, runtime: Runtime, new_site: Any, new_miner: Any, rate: Any, plan: Any
+) -> None:
+    site_id = await new_site()
+    miner = await new_miner(site_id, **S19J)
+    hour = {"start": TEN.isoformat(), "end": (TEN + timedelta(hours=1)).isoformat()}
+    body = {"name": "Market", "prices": [hour | {"price_per_mwh": 80}]}
+    series = await client.post("/api/electricity/index-series", json=body)
+    made = series.json()["series"]["id"]
+    await rate(site_id, rate_type="index", index_series_id=made, flat_rate_usd_per_kwh=None)
+    await plan(site_id, {miner: (3050.0, 0.0)}, TEN, NOON)
+    await plan(site_id, {miner: (3050.0, 0.0)}, TEN, NOON - timedelta(hours=1))
+    rows = await settled(runtime, client)
+    found = {row["avoided_kwh"]: (row["cost_avoided"], row["reasons"]) for row in rows}
+    assert found["6.100000"] == (None, ["no_index_price"])
+    assert found["3.050000"] == ("0.244000", [])
+
+
+async def test_a_plan_without_stops_is_no_line(
+    client: AsyncClient, runtime: Runtime, new_site: Any, deliver: Any
+) -> None:
+    site_id = await new_site()
+    changed = {
+        "plan_id": new_id(), "site_id": site_id, "plan_type": "manual", "status": "cancelled",
+        "at": TEN, "cancelled_at": TEN,
+    }  # fmt: skip
+    await deliver("hosting.curtailment.changed.v1", changed, version=2)
+    assert await settled(runtime, client) == []
+    assert await settling.settle_due(runtime) == 0  # nothing will come of it any more
+
+
 async def test_a_tariff_in_another_currency_needs_its_rate(
     client: AsyncClient, runtime: Runtime, new_site: Any, new_miner: Any, rate: Any, plan: Any
 ) -> None:

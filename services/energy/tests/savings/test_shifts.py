@@ -10,9 +10,13 @@ import pytest
 from httpx import AsyncClient
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
+from common.clock import now
 from common.ids import new_id
+from common.runtime import Runtime
 from energy.costs.reading import SiteHalfHours
+from energy.savings import shifts
 from energy.savings.shifting import profile, shifted
 
 URL = "/api/electricity/savings/shifts"
@@ -60,6 +64,32 @@ async def test_a_shift_saves_the_difference_of_the_prices(
     assert Decimal(row["btc_not_mined"]) > 0
     listed = (await client.get("/api/electricity/savings", params={"kind": "shift"})).json()
     assert [one["id"] for one in listed["items"]] == [row["id"]]
+
+
+async def test_a_late_half_hour_changes_a_shift_that_is_not_final(
+    client: AsyncClient, runtime: Runtime, new_site: Any, rate: Any, used: Any
+) -> None:
+    site_id = await new_site()
+    await rate(site_id, rate_type="tou", tou_schedule=[PEAK])
+    today = now().replace(hour=0, minute=0, second=0, microsecond=0)
+    first, last = today - timedelta(days=2), today - timedelta(days=1)
+    await used(site_id, first, [1.0] * 48)
+    await used(site_id, last, [2.0] * 8 + [1.0] * 24 + [0.0] * 8 + [None] * 8)
+    spans = {
+        "start_date": f"{last:%Y-%m-%d}", "end_date": f"{last:%Y-%m-%d}",
+        "baseline_start_date": f"{first:%Y-%m-%d}", "baseline_end_date": f"{first:%Y-%m-%d}",
+    }  # fmt: skip
+    row = (await client.post(URL, json=body(site_id, **spans))).json()
+    assert (row["state"], row["baseline"]["half_hours_missing"]) == ("provisional", 8)
+    await used(site_id, last + timedelta(hours=20), [1.0] * 8)
+    assert await shifts.settle_due(runtime) == 0  # it has been looked at a moment ago
+    async with runtime.worker_session() as session:
+        past = "UPDATE energy.saving SET settled_at = settled_at - interval '2 hours'"
+        await session.execute(text(past))
+    assert await shifts.settle_due(runtime) == 1
+    again = (await client.get(f"/api/electricity/savings/{row['id']}")).json()
+    assert again["baseline"]["half_hours_missing"] == 0
+    assert Decimal(again["cost_avoided"]) == Decimal("1.6")
 
 
 async def test_without_a_tariff_the_cost_is_unknown(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -162,7 +162,7 @@ def _prices(reigns: Sequence[Reign], at: datetime, days: int, to_usd: Conversion
     for reign in reigns:
         tariff = reign.rated.tariff
         rows = starts[(starts + HALF_HOUR_S > reign.start_s) & (starts < reign.end_s)]
-        rows = rows[covered(reign, rows)]
+        rows = rows[reign.prices(rows)]
         if tariff.currency != to_usd.source_currency or not len(rows):
             continue
         nano = half_hour_prices(tariff, rows, reign.index).nano_per_kwh
@@ -173,20 +173,6 @@ def _prices(reigns: Sequence[Reign], at: datetime, days: int, to_usd: Conversion
     by_start = dict(sorted(found))
     rows = np.array(list(by_start), np.int64)
     return Prices(rows, list(by_start.values()), len(starts) - len(rows))
-
-
-def covered(reign: Reign, starts_s: Ints) -> Any:
-    """Return which half-hours have a price: an index tells of today and perhaps of tomorrow."""
-    if reign.rated.tariff.rate_type != "index":
-        return np.ones(len(starts_s), np.bool_)
-    index = reign.index
-    if index is None or not len(index.starts_s):
-        return np.zeros(len(starts_s), np.bool_)
-    known = np.ones(len(starts_s), np.bool_)
-    for second in (0, HALF_HOUR_S - 1):
-        rows = np.searchsorted(index.starts_s, starts_s + second, side="right") - 1
-        known &= (rows >= 0) & (index.ends_s[rows] > starts_s + second)
-    return known
 
 
 def _is_now(prices: Prices, at: datetime) -> bool:

@@ -14,7 +14,6 @@ from energy.costs.packing import UNRATED, Ints
 from energy.costs.pricing import Reign
 from energy.costs.reading import SiteHalfHours
 from energy.currencies.reading import Conversion
-from energy.domain.load import Unbillable
 from energy.domain.schedule import half_hour_prices
 from energy.domain.tariff import Tariff
 from energy.savings.avoided import Avoided, CostAvoided, by_bill
@@ -167,14 +166,11 @@ def _price_of(past: Past, starts_s: Ints) -> Ints:
     """Return the price of each half-hour; `UNRATED` where none held."""
     found = np.full(len(starts_s), UNRATED, np.int64)
     for reign in past.reigns:
-        rows = np.flatnonzero((starts_s >= reign.start_s) & (starts_s < reign.end_s))
-        if not len(rows):
-            continue
-        try:
+        held = (starts_s >= reign.start_s) & (starts_s < reign.end_s) & reign.prices(starts_s)
+        rows = np.flatnonzero(held)
+        if len(rows):
             prices = half_hour_prices(reign.rated.tariff, starts_s[rows], reign.index)
-        except Unbillable:  # an index with a hole
-            continue
-        found[rows] = prices.nano_per_kwh
+            found[rows] = prices.nano_per_kwh
     return found
 
 

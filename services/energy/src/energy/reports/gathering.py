@@ -1,7 +1,7 @@
 """What a cost report tells: costs by day or month, in one currency, with what they rest on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import ClassVar, Literal
@@ -129,6 +129,7 @@ async def gather(session: AsyncSession, caller: Principal, asked: Asked) -> Repo
     """
     site = None if asked.site_id is None else await site_of(session, asked.site_id)
     client_id = caller.client_id or asked.client_id
+    asked = replace(asked, client_id=client_id)
     client = await _client(session, client_id, is_own=caller.client_id is not None)
     zone = "UTC" if site is None else site.timezone
     _check(asked, zone)

@@ -21,6 +21,7 @@ from energy.reports.gathering import (
     ReportSpan,
 )
 from energy.reports.paper import pdf_of
+from energy.reports.schemas import CostReport, view_of
 from energy.tariffs.amounts import Currency, Day
 from energy.usage.sheets import BINARY, CSV, TEXT, XLSX, csv_of, download, xlsx_of
 
@@ -52,6 +53,15 @@ AskedQuery = Annotated[Asked, Depends(_asked)]
 
 def _name(asked: Asked, ending: str) -> str:
     return f"electricity-{asked.start_date}-{asked.end_date}.{ending}"
+
+
+@router.get("/costs", responses=_REFUSALS)
+async def report_costs(session: Session, caller: CostsReader, asked: AskedQuery) -> CostReport:
+    """Show the costs of a site, a client or everything by day or month, in any currency.
+
+    Each row is converted by the reference rate of its own last day, which it states.
+    """
+    return view_of(await gathering.gather(session, caller, asked))
 
 
 @router.get(

@@ -165,13 +165,9 @@ def _held(reigns: Sequence[Reign], more: Avoided) -> list[tuple[Reign, Ints]] | 
         return CostAvoided(None, None, None, ("no_tariff",))
     if len({reign.rated.tariff.currency for reign, _ in held}) > 1:
         return CostAvoided(None, None, None, ("several_currencies",))
-    if any(reign.rated.tariff.rate_type == "index" and not _priced(reign) for reign, _ in held):
+    if not all(reign.prices(more.starts_s[rows]).all() for reign, rows in held):
         return CostAvoided(None, None, None, ("no_index_price",))
     return held
-
-
-def _priced(reign: Reign) -> bool:
-    return reign.index is not None and len(reign.index.starts_s) > 0
 
 
 def _months(reign: Reign, starts_s: Ints) -> list[tuple[int, int]]:
@@ -197,7 +193,7 @@ def _bills(
     actual: tuple[Ints, Ints],
     peaks_kw: Peaks,
 ) -> tuple[Bill, Bill]:
-    inside = (actual[0] >= span[0]) & (actual[0] < span[1])
+    inside = (actual[0] >= span[0]) & (actual[0] < span[1]) & reign.prices(actual[0])
     starts, kwh = actual[0][inside], actual[1][inside]
     extra = np.zeros(len(starts), np.int64)
     mine = (more.starts_s >= span[0]) & (more.starts_s < span[1]) & (more.kwh_e6 != 0)

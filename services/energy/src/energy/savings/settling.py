@@ -11,6 +11,7 @@ from uuid import UUID
 import numpy as np
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog import get_logger
 
 from common.clock import now
 from common.runtime import Runtime
@@ -34,6 +35,7 @@ from energy.savings.market import Market, market_at
 from energy.savings.models import CurtailedMachine, CurtailmentPlan, Saving
 from energy.savings.worth import instants, worth
 
+log = get_logger()
 _AGAIN = timedelta(minutes=10)
 _AT_ONCE = 200
 _LONGEST = timedelta(days=92)
@@ -58,8 +60,12 @@ async def settle_due(runtime: Runtime) -> int:
     async with runtime.worker_session() as session:
         plans = (await session.execute(due.limit(_AT_ONCE))).all()
     for organisation_id, plan_id in plans:
-        async with runtime.tenant_session(organisation_id) as session:
-            await settle(session, plan_id)
+        try:
+            async with runtime.tenant_session(organisation_id) as session:
+                await settle(session, plan_id)
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            # One plan that cannot be reckoned keeps no other from it.
+            log.exception("savings.failed", plan_id=str(plan_id))
     return len(plans)
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog import get_logger
 
 from common.auth import Principal
 from common.clock import now
@@ -30,6 +31,7 @@ from energy.savings.shifting import profile, shifted
 from energy.savings.worth import instants, worth
 from energy.usage.half_hours import span_of_days
 
+log = get_logger()
 _LONGEST_DAYS = 92
 _AGAIN = timedelta(hours=1)
 _AT_ONCE = 100
@@ -110,8 +112,12 @@ async def settle_due(runtime: Runtime) -> int:
     async with runtime.worker_session() as session:
         due = (await session.execute(query.limit(_AT_ONCE))).all()
     for organisation_id, shift_id in due:
-        async with runtime.tenant_session(organisation_id) as session:
-            await _again(session, shift_id)
+        try:
+            async with runtime.tenant_session(organisation_id) as session:
+                await _again(session, shift_id)
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            # One shift that cannot be reckoned keeps no other from it.
+            log.exception("savings.failed", shift_id=str(shift_id))
     return len(due)
 
 
