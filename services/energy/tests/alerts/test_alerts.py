@@ -10,12 +10,14 @@ from uuid import UUID
 import httpx
 import orjson
 import pytest
+from sqlalchemy import update
 
 from common.ids import new_id
 from common.runtime import Runtime
 from common.testing import ClientFor
 from energy.alerts.watching import look_at_all
 from energy.currencies.models import ReferenceRate
+from energy.facts.models import Site
 
 Make = Callable[..., Awaitable[Any]]
 DAY = datetime(2026, 5, 4, tzinfo=UTC)
@@ -218,6 +220,33 @@ async def test_twenty_lookers_see_one_alert(
     await look_at_all(runtime)
     assert len(await alerts()) == 1
     assert len(await letters()) == 1
+
+
+async def test_one_organisations_trouble_is_no_others(
+    client_as: ClientFor, deliver: Any, worker_session: Any, new_site: Make, new_rate: Make,
+    new_rule: Make, runtime: Runtime, alerts: Make,
+) -> None:  # fmt: skip
+    """A turn that fails ends with that organisation, whichever is first."""
+    for organisation in (UUID(int=1 << 64), UUID(int=(1 << 128) - 1)):
+        broken = new_id()
+        data = {"site_id": broken, "name": "x", "location": "x", "timezone": "UTC"}
+        await deliver("hosting.site.changed.v1", data, organisation_id=organisation)
+        body = {"name": "x", "metric": "cost_per_day", "threshold": 0}
+        answer = await client_as(organisation_id=organisation).post(RULES, json=body)
+        assert answer.status_code == 201
+        async with worker_session() as session:
+            await session.execute(
+                update(Site).where(Site.id == broken).values(timezone="No/Such_Zone")
+            )
+    site = await new_site()
+    await new_rate(flat_rate_usd_per_kwh="0.30")
+    await new_rule(site_id=str(site))
+    await look_at_all(runtime)
+    assert len(await alerts()) == 1
+    async with worker_session() as session:
+        await session.execute(
+            update(Site).where(Site.timezone == "No/Such_Zone").values(timezone="UTC")
+        )
 
 
 async def test_a_rule_that_is_switched_off_or_gone_alerts_no_more(

@@ -301,6 +301,13 @@ async def test_machines_that_left_leave_no_signal(
     )
     await look(day)
     assert await signals(client) == []
+    await machine("Hungry")
+    await look(day)
+    assert len(await signals(client)) == 1
+    gone = {"site_id": site, "name": "North", "timezone": "UTC", "removed": True}
+    await deliver("hosting.site.changed.v1", gone, version=2)
+    await look(day)
+    assert await signals(client) == []
 
 
 async def test_a_tariff_in_another_currency_is_compared_in_dollars(

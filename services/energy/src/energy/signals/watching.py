@@ -15,7 +15,7 @@ from common.clock import now
 from common.runtime import Runtime
 from energy.db import Outbox
 from energy.domain.signalling import State, break_even, decide
-from energy.facts.models import Miner, MinerModel, Quote
+from energy.facts.models import Miner, MinerModel, Quote, Site
 from energy.facts.reading import latest_quote, model_named
 from energy.settings import Settings
 from energy.signals.events import QuoteRef, SignalChanged, TariffRef
@@ -87,9 +87,15 @@ async def refresh(
 
 async def _classes(session: AsyncSession) -> list[tuple[UUID, str]]:
     """Return which classes of machine stand at which sites."""
+    closed = select(Site.id).where(Site.removed)
     rows = await session.execute(
         select(Miner.site_id, Miner.model)
-        .where(Miner.removed.is_(False), Miner.status != "retired", Miner.model != "")
+        .where(
+            Miner.removed.is_(False),
+            Miner.status != "retired",
+            Miner.model != "",
+            Miner.site_id.not_in(closed),
+        )
         .distinct()
         .order_by(Miner.site_id, Miner.model)
     )
