@@ -5,6 +5,7 @@ half-hours stand under another version. On order: a job rates a span anew and sa
 """
 
 from collections.abc import Iterable
+from copy import deepcopy
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Final
@@ -154,7 +155,8 @@ def kinds(runtime: Runtime, jobs: Jobs) -> None:
 
 
 async def _step(session: AsyncSession, step: Step) -> Progress:
-    cursor = step.cursor or {"done": 0, "changed": 0, "before": {}, "after": {}}
+    # A copy: what is changed in place is not written.
+    cursor = deepcopy(step.cursor) or {"done": 0, "changed": 0, "before": {}, "after": {}}
     left = await _days(session, step.arguments, cursor)
     if not left:
         result = {name: cursor[name] for name in ("changed", "before", "after")}
