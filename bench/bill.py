@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from energy.domain.billing import bill, energy_cost_by_half_hour
-from energy.domain.load import IndexPrices, Load
+from energy.domain.load import IndexPrices, Interval, Load
 from energy.domain.shares import shares_nano
 from energy.domain.tariff import Credit, DayType, Tariff, Tax, Tier, Window
 from energy.domain.zone import seconds_of
@@ -219,16 +219,26 @@ def a_year(tries: int) -> dict[str, float | bool]:
     """Bill a year of readings at the hardest rates."""
     load, index = year()
     rate = hardest()
+    spans = zip(load.starts_s.tolist(), load.ends_s.tolist(), strict=True)
+    moments = [tuple(datetime.fromtimestamp(one, UTC) for one in span) for span in spans]
+    kwh = [D(one).scaleb(-6) for one in load.energy_mwh_e6.tolist()]
+    readings = [Interval(*span, kwh=one) for span, one in zip(moments, kwh, strict=True)]
+    read_s = median_s(lambda: Load.of_intervals(readings), tries)
     hard_s = median_s(lambda: bill(rate, load), tries)
     index_s = median_s(lambda: bill(indexed(rate), load, index=index), tries)
-    worst = max(hard_s, index_s) / YEAR_S_AT_MOST
+    worst = (read_s + max(hard_s, index_s)) / YEAR_S_AT_MOST
     lines = len(bill(rate, load).lines)
     print(
-        f"a year of {QUARTERS:,} readings, hardest rate ({lines} lines): {1000 * hard_s:.0f} ms; "
-        f"with an index {1000 * index_s:.0f} ms; {worst:.2f} of the limit of "
-        f"{1000 * YEAR_S_AT_MOST:.0f} ms: {told(holds=worst <= 1)}"
+        f"a year of {QUARTERS:,} readings: {1000 * read_s:.0f} ms to read them; hardest rate "
+        f"({lines} lines) {1000 * hard_s:.0f} ms, with an index {1000 * index_s:.0f} ms; together "
+        f"{worst:.2f} of the limit of {1000 * YEAR_S_AT_MOST:.0f} ms: {told(holds=worst <= 1)}"
     )
-    return {"year_s": hard_s, "year_index_s": index_s, "year_holds": worst <= 1}
+    return {
+        "year_read_s": read_s,
+        "year_s": hard_s,
+        "year_index_s": index_s,
+        "year_holds": worst <= 1,
+    }
 
 
 def a_site(tries: int) -> dict[str, float | bool]:

@@ -25,8 +25,8 @@ def interval(start: int = 0, end: int = 1, **more: Decimal | None) -> Interval:
     [
         (interval(1, 1, kwh=KWH), "end_before_start", "intervals[0].end"),
         (interval(2, 1, kwh=KWH), "end_before_start", "intervals[0].end"),
-        (interval(), "energy_or_power", "intervals[0]."),
-        (interval(kwh=KWH, power_w=KWH), "energy_or_power", "intervals[0]."),
+        (interval(), "energy_or_power", "intervals[0]"),
+        (interval(kwh=KWH, power_w=KWH), "energy_or_power", "intervals[0]"),
         (interval(power_w=Decimal(-1)), "power_out_of_range", "intervals[0].power_w"),
         (interval(power_w=Decimal("NaN")), "power_out_of_range", "intervals[0].power_w"),
         (interval(power_w=Decimal("1.1e10")), "power_out_of_range", "intervals[0].power_w"),
@@ -76,6 +76,21 @@ def test_the_most_power_there_is() -> None:
     load = Load.of_power(START, START + 8760 * HOUR, Decimal(10**10))
     assert load.energy_mwh_e6.tolist() == [8760 * 10**13]
     assert Load.of_power(START, START + HOUR, Decimal(0)).energy_mwh_e6.tolist() == [0]
+
+
+def test_a_number_of_a_million_digits_costs_no_time() -> None:
+    nothing = Decimal("1e-999999")
+    load = Load.of_intervals([interval(kwh=nothing), interval(1, 2, power_w=nothing)])
+    assert load.energy_mwh_e6.tolist() == [0, 0]
+    index = IndexPrices.of([(START, START + HOUR, nothing)])
+    assert index.nano_per_mwh.tolist() == [0]
+
+
+def test_power_is_rounded_once() -> None:
+    """A watt for a second is 5/18 mWh, for three minutes 50."""
+    seconds = [1, 2, 180]
+    loads = [Load.of_power(START, START + timedelta(seconds=one), KWH) for one in seconds]
+    assert [int(one.energy_mwh_e6[0]) for one in loads] == [0, 1, 50]
 
 
 def test_prices_of_intervals() -> None:

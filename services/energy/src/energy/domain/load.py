@@ -1,12 +1,12 @@
 """What was used, when: intervals of uniform power, cut exactly where a tariff needs it."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from energy.domain.zone import instant_of, seconds_of
 
 IntArray = NDArray[np.int64]
+Given = TypeVar("Given")
 Integers = NDArray[Any]
 """Of int64; of Python integers where these would not do."""
 
 MOST_POWER_W = Decimal(10**10)
+MOST_KWH_A_SECOND = MOST_POWER_W / 3_600_000
 MOST_PRICE_PER_MWH = Decimal(10**6)
 MILLIWATT_HOURS = 1_000_000  # in a kWh
 NANO = 1_000_000_000
@@ -33,6 +35,10 @@ class Unbillable(ValueError):
         super().__init__(message)
         self.code = code
         self.field = field
+
+    def at(self, place: str) -> "Unbillable":
+        """Return the same, its field named from further out."""
+        return Unbillable(self.code, f"{place}.{self.field}".rstrip("."), str(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,44 +59,65 @@ def second_of(instant: datetime, field: str) -> int:
         raise Unbillable("naive_time", field, "A time needs its offset or Z.")
     if instant.microsecond:
         raise Unbillable("fraction_of_second", field, "Times are whole seconds.")
-    second = seconds_of(instant)
+    second = int(instant.timestamp())
     if not FIRST_S <= second <= LAST_S:
         raise Unbillable("time_out_of_range", field, "Times lie between 1970 and 2200.")
     return second
 
 
-def span_of(start: datetime, end: datetime, field: str) -> tuple[int, int]:
+def span_of(start: datetime, end: datetime) -> tuple[int, int]:
     """Return the seconds of a span that ends after it starts."""
-    start_s, end_s = second_of(start, f"{field}start"), second_of(end, f"{field}end")
+    start_s, end_s = second_of(start, "start"), second_of(end, "end")
     if end_s <= start_s:
-        raise Unbillable("end_before_start", f"{field}end", "The end must lie after the start.")
+        raise Unbillable("end_before_start", "end", "The end must lie after the start.")
     if end_s - start_s > LONGEST_S:
-        raise Unbillable("span_too_long", f"{field}end", "A span is at most ten years.")
+        raise Unbillable("span_too_long", "end", "A span is at most ten years.")
     return start_s, end_s
 
 
-def _rounded(value: Decimal | Fraction) -> int:
-    scaled = Fraction(value)
-    return math.floor(abs(scaled) + Fraction(1, 2)) * (1 if scaled >= 0 else -1)
-
-
-def _energy_of_power(power_w: Decimal, seconds: int, field: str) -> int:
+def _energy_of_power(power_w: Decimal, seconds: int) -> int:
     if not power_w.is_finite() or not 0 <= power_w <= MOST_POWER_W:
-        raise Unbillable("power_out_of_range", field, "Power lies between 0 and 1e10 W.")
-    return _rounded(Fraction(power_w) * seconds * 5 / 18)
+        raise Unbillable("power_out_of_range", "power_w", "Power lies between 0 and 1e10 W.")
+    nano_watts = int((power_w * NANO).to_integral_value(ROUND_HALF_UP))
+    return (nano_watts * seconds * 5 + 9 * NANO) // (18 * NANO)
 
 
-def _energy_of(interval: Interval, seconds: int, field: str) -> int:
-    if (interval.kwh is None) == (interval.power_w is None):
-        raise Unbillable("energy_or_power", field, "Give kwh or power_w, one of them.")
-    if interval.power_w is not None:
-        return _energy_of_power(interval.power_w, seconds, f"{field}power_w")
-    assert interval.kwh is not None
-    most = MOST_POWER_W / 1000 * seconds / 3600
-    if not interval.kwh.is_finite() or abs(interval.kwh) > most:
-        raise Unbillable("energy_out_of_range", f"{field}kwh", "More than 1e10 W for the time.")
-    scaled = interval.kwh * MILLIWATT_HOURS
-    return int(scaled.to_integral_value(ROUND_HALF_UP))
+def _energy_of(interval: Interval, seconds: int) -> int:
+    kwh = interval.kwh
+    if (kwh is None) == (interval.power_w is None):
+        raise Unbillable("energy_or_power", "", "Give kwh or power_w, one of them.")
+    if kwh is None:
+        assert interval.power_w is not None
+        return _energy_of_power(interval.power_w, seconds)
+    if not kwh.is_finite() or abs(kwh) > MOST_KWH_A_SECOND * seconds:
+        raise Unbillable("energy_out_of_range", "kwh", "More than 1e10 W for the time.")
+    return int((kwh * MILLIWATT_HOURS).to_integral_value(ROUND_HALF_UP))
+
+
+def _row(interval: Interval) -> tuple[int, int, int]:
+    start_s, end_s = span_of(interval.start, interval.end)
+    return start_s, end_s, _energy_of(interval, end_s - start_s)
+
+
+def _price_row(row: tuple[datetime, datetime, Decimal]) -> tuple[int, int, int]:
+    start, end, price = row
+    if not price.is_finite() or abs(price) > MOST_PRICE_PER_MWH:
+        raise Unbillable("price_out_of_range", "", "A price is within 1e6 per MWh.")
+    return (*span_of(start, end), int((price * NANO).to_integral_value(ROUND_HALF_UP)))
+
+
+def _table(
+    given: Iterable[Given], row_of: Callable[[Given], tuple[int, int, int]], field: str
+) -> IntArray:
+    """Return three columns, or say in which row something is wrong."""
+    found: list[tuple[int, int, int]] = []
+    try:
+        for one in given:
+            found.append(row_of(one))  # noqa: PERF401 its length tells which row is wrong
+    except Unbillable as error:
+        raise error.at(f"{field}[{len(found)}]") from error
+    columns = np.array(found, np.int64).reshape(-1, 3).T
+    return np.ascontiguousarray(columns)
 
 
 def _in_order(starts_s: IntArray, ends_s: IntArray, field: str) -> None:
@@ -118,19 +145,16 @@ class Load:
     @classmethod
     def of_power(cls, start: datetime, end: datetime, power_w: Decimal) -> Self:
         """Return a constant power's load."""
-        start_s, end_s = span_of(start, end, "")
-        energy = _energy_of_power(power_w, end_s - start_s, "power_w")
+        start_s, end_s = span_of(start, end)
+        energy = _energy_of_power(power_w, end_s - start_s)
         return cls(*(np.array([one], np.int64) for one in (start_s, end_s, energy)), constant=True)
 
     @classmethod
     def of_intervals(cls, intervals: Sequence[Interval]) -> Self:
         """Return the readings' load; they ascend and may leave gaps."""
-        rows = np.empty((3, len(intervals)), np.int64)
-        for row, one in enumerate(intervals):
-            start_s, end_s = span_of(one.start, one.end, f"intervals[{row}].")
-            rows[:, row] = start_s, end_s, _energy_of(one, end_s - start_s, f"intervals[{row}].")
-        _in_order(rows[0], rows[1], "intervals")
-        return cls(rows[0], rows[1], rows[2])
+        starts_s, ends_s, energy = _table(intervals, _row, "intervals")
+        _in_order(starts_s, ends_s, "intervals")
+        return cls(starts_s, ends_s, energy)
 
     @classmethod
     def of_half_hours(cls, starts_s: IntArray, energy_mwh_e6: IntArray) -> Self:
@@ -158,15 +182,9 @@ class IndexPrices:
     @classmethod
     def of(cls, rows: Iterable[tuple[datetime, datetime, Decimal]], field: str = "index") -> Self:
         """Return the prices of (start, end, price per MWh)."""
-        found: list[tuple[int, int, int]] = []
-        for row, (start, end, price) in enumerate(rows):
-            where = f"{field}[{row}]."
-            if not price.is_finite() or abs(price) > MOST_PRICE_PER_MWH:
-                raise Unbillable("price_out_of_range", where, "A price is within 1e6 per MWh.")
-            found.append((*span_of(start, end, where), _rounded(price * NANO)))
-        table = np.array(found, np.int64).reshape(-1, 3)
-        _in_order(table[:, 0], table[:, 1], field)
-        return cls(table[:, 0].copy(), table[:, 1].copy(), table[:, 2].copy())
+        starts_s, ends_s, prices = _table(rows, _price_row, field)
+        _in_order(starts_s, ends_s, field)
+        return cls(starts_s, ends_s, prices)
 
     @classmethod
     def of_intervals(cls, intervals: Sequence[Interval]) -> Self | None:
