@@ -1,6 +1,6 @@
 """Advice: break-even per class, hours to avoid, peaks to cut, energy to move."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,12 +10,14 @@ from httpx import AsyncClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.clock import now
 from common.ids import new_id
 from common.testing import ALL_SCOPES, ClientFor
 from energy.advice.shaving import moved, shaved
 
 URL = "/api/electricity/advice"
 DAY = datetime(2026, 11, 10, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 SPAN = {"start_date": "2026-11-10", "end_date": "2026-11-10"}
 PEAK = {"name": "Peak", "rate": "0.30", "days": list(range(7)), "start": "16:00", "end": "20:00"}
 TOU = {"rate_type": "tou", "tou_schedule": [PEAK], "flat_rate_usd_per_kwh": "0.05"}
@@ -134,6 +136,32 @@ async def test_one_price_leaves_nothing_to_shift(
     assert said["shift"]["reason"] == "one_price"
     assert said["peak_shaving"]["reason"] == "no_demand_charge"
     assert said["dearest_hours"] == []
+
+
+async def test_an_index_tells_of_a_few_hours_and_no_more_are_made_up(
+    client: AsyncClient, new_site: Any, new_miner: Any, rate: Any, used: Any
+) -> None:
+    site_id = await new_site()
+    await new_miner(site_id)
+    first = now().replace(minute=0, second=0, microsecond=0)
+    prices = [
+        {"start": hour.isoformat(), "end": (hour + HOUR).isoformat(), "price_per_mwh": price}
+        for hour, price in ((first, 40), (first + HOUR, 90), (DAY, 40), (DAY + HOUR, 10))
+    ]
+    series = await client.post(
+        "/api/electricity/index-series", json={"name": "Market", "prices": prices}
+    )
+    await rate(
+        site_id, rate_type="index", index_series_id=series.json()["series"]["id"],
+        flat_rate_usd_per_kwh=None,
+    )  # fmt: skip
+    await used(site_id, DAY, [1.0] * 6)
+    said = await advice(client, site_id, days=1)
+    assert 44 <= said["unpriced_half_hours"] <= 45
+    [window] = said["hours_to_avoid"]
+    assert window["price_usd_per_kwh"] == "0.090000"
+    assert said["shift"]["options"][-1]["saved_usd"] == "0.000000"  # both are as full as can be
+    assert said["peak_shaving"]["reason"] == "no_demand_charge"
 
 
 async def test_advice_is_not_a_clients(client_as: ClientFor, new_site: Any) -> None:

@@ -25,7 +25,7 @@ _NOTE = (
     "From half-hourly means: where demand is billed on shorter intervals, its peaks are not lower. "
     "Ratchets of later months are not counted."
 )
-ZERO = Decimal(0)
+ZERO = Decimal("0.000000")
 Shown = Callable[[Decimal], Decimal]
 
 

@@ -24,7 +24,7 @@ _ONE_CAUSE: Final[dict[Kind, Cause]] = {
 }  # fmt: skip
 _PLACES = Decimal("0.000001")
 _RATE_PLACES = Decimal("1e-9")
-ZERO = Decimal(0)
+ZERO = Decimal("0.000000")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ AMOUNTS = (
     "energy_cost", "service_charge", "demand_charge", "other_charges", "taxes", "total_cost",
 )  # fmt: skip
 _PLACES = Decimal("0.000001")
-ZERO = Decimal(0)
+ZERO = Decimal("0.000000")
 
 
 class ReportSpan(Invalid):

@@ -24,7 +24,7 @@ from energy.domain.zone import YearMonth
 HALF_HOUR_S = 1800
 _PLACES = Decimal("0.000001")
 Peaks = Mapping[YearMonth, Decimal]
-ZERO = Decimal(0)
+ZERO = Decimal("0.000000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def by_price(reigns: Sequence[Reign], more: Avoided) -> CostAvoided:
     if isinstance(held, CostAvoided):
         return held
     total = 0
-    for reign, rows in held:
+    for reign, rows in held if more.kwh_e6.any() else ():
         prices = half_hour_prices(reign.rated.tariff, more.starts_s[rows], reign.index)
         total += sum(
             price * kwh
@@ -165,7 +165,8 @@ def _held(reigns: Sequence[Reign], more: Avoided) -> list[tuple[Reign, Ints]] | 
         return CostAvoided(None, None, None, ("no_tariff",))
     if len({reign.rated.tariff.currency for reign, _ in held}) > 1:
         return CostAvoided(None, None, None, ("several_currencies",))
-    if not all(reign.prices(more.starts_s[rows]).all() for reign, rows in held):
+    priced = all(reign.prices(more.starts_s[rows]).all() for reign, rows in held)
+    if used.any() and not priced:
         return CostAvoided(None, None, None, ("no_index_price",))
     return held
 

@@ -25,7 +25,7 @@ COLUMNS = (
     "cost_avoided", "btc_not_mined", "revenue_lost_usd", "cost_avoided_usd", "net_usd", "reasons",
     "simulated", "settled_at",
 )  # fmt: skip
-ZERO = Decimal(0)
+ZERO = Decimal("0.000000")
 
 
 class SavingNotFound(NotFound):
