@@ -32,6 +32,10 @@ _SETTINGS = {
     "HOSTING_CURTAILMENT_RESTORE_INTERVAL_S": "1",
     # A lost worker's commands are taken up by the next one after a third of this.
     "TELEMETRY_COMMAND_LEASE_SECONDS": "9",
+    "ENERGY_ALERTS_EVERY_S": "1",
+    # The simulated Elexon minds nobody's haste; a real one asks for patience.
+    "ENERGY_WIND_RATE_PER_S": "100",
+    "ENERGY_WIND_BATCH_PERIODS": "6",
 }
 
 

@@ -114,11 +114,12 @@ def test_no_handler_of_an_event_publishes_its_cause(
     Hosting orders, telemetry reports, hosting may order again what did not hold: that is the
     curtailment loop, and it is closed by states that only move forward. Calculator and
     intelligence note each other's price to compare it with their own; each publishes by the clock.
-    Energy knows sites, machines, models and quotes; hosting and calculator only keep its tariffs.
+    Energy knows sites, machines, models and quotes; hosting and calculator only keep its tariffs,
+    of which a changed one makes energy publish costs anew, and no cost changes a tariff.
     """
     allowed = {("hosting", "telemetry"), ("telemetry", "hosting")}
     allowed |= {("calculator", "intelligence"), ("intelligence", "calculator")}
-    allowed |= {("energy", "hosting"), ("energy", "calculator")}
+    allowed |= {("energy", "hosting"), ("energy", "calculator"), ("energy", "energy")}
     edges = {
         (topic_service(event_type), service)
         for service, types in reacts_to.items()
