@@ -50,8 +50,9 @@ class Settings(ServiceSettings):
     """Rest between two such steps."""
     wind_window: str = Field(default="22:00-06:00", pattern=r"^\d\d:\d\d-\d\d:\d\d$")
     """When history is filled in, in British time; the same time twice means always."""
-    wind_models: str = Field(default="S19J_PRO,M20S,S9", min_length=1)
-    """Miner models that bitcoin is calculated for, by name or alias, with commas between."""
+    wind_models: str = Field(default="S19J_PRO,M20S,S9", pattern=r"[^\s,]")
+    """Miner models that bitcoin is calculated for, by name or alias, with commas between; one at
+    least, the first of which a read means that names none."""
     wind_poll_s: float = Field(default=60.0, gt=0)
     """How often to look whether a new period is published."""
     wind_publication_s: float = Field(default=900.0, ge=0)

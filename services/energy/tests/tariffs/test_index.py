@@ -41,7 +41,7 @@ async def test_a_series_is_stored_in_order(client: httpx.AsyncClient) -> None:
     assert (made["prices"], made["currency"], made["source"]) == (3, "USD", "upload")
     assert made["first_start"] == "2026-07-01T00:00:00Z"
     assert (await client.get(f"{URL}/{made['id']}")).json()["series"] == made
-    assert (await client.get(URL)).json() == {"ok": True, "series": [made], "count": 1}
+    assert (await client.get(URL)).json() == {"ok": True, "series": [made], "count": 1, "total": 1}
     found = await prices_in(client, made["id"])
     assert [one["price_per_mwh"] for one in found["prices"]] == ["50", "100", "-10.5"]
     part = await prices_in(client, made["id"], limit=2)

@@ -40,8 +40,14 @@ async def test_one_mwh_as_it_was_reckoned_by_fractions(
     assert answer.status_code == 200, answer.text
     found = answer.json()
     assert (found["btc"], found["miners"]) == (btc, miners)
-    assert (found["difficulty"], found["subsidy_btc"]) == (f"{D1}.000000", "3.125000")
+    assert (found["difficulty"], found["subsidy_btc"]) == (f"{D1}.000000", "3.12500000")
     assert (found["height"], found["model"]) == (None, None)
+
+
+async def test_a_subsidy_is_told_to_the_satoshi(client: httpx.AsyncClient) -> None:
+    network = {"difficulty": D1, "subsidy_btc": "0.00000149"}
+    answer = await client.post(PATH, json={"mwh": 1, **MACHINES["S9"], **network})
+    assert answer.json()["subsidy_btc"] == "0.00000149"
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import cache, partial
 
 from energy.domain.tariff import Tariff
-from energy.domain.timeline import DayKind, kind_of, stretches
+from energy.domain.timeline import DayKind, holding, kind_of, stretches_of
 from energy.domain.zone import number_of
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -39,10 +40,14 @@ class Coverage:
 def _covered(tariff: Tariff, days: Iterable[tuple[DayKind, DayKind]]) -> Coverage:
     holes: dict[Span, int] = {}
     overlaps: dict[Span, int] = {}
-    for kind, before in dict.fromkeys(days):
+    held = cache(partial(holding, tariff))
+    laid = cache(partial(stretches_of, tariff))
+    # Most eves make no difference to the day after, and are looked at once.
+    different = dict.fromkeys((kind, held(kind), held(before)) for kind, before in days)
+    for kind, today, yesterday in different:
         name = "holiday" if kind.holiday else WEEKDAYS[kind.weekday]
         order = 7 if kind.holiday else kind.weekday
-        for start, end, slots in stretches(tariff, kind, before):
+        for start, end, slots in laid(today, yesterday):
             names = tuple(tariff.windows[slot - 1].name for slot in slots)
             span = Span(kind.month, name, start, end, names)
             if not slots:

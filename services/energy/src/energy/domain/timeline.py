@@ -3,6 +3,7 @@
 A window is known by its slot: its place in the tariff's schedule from 1; 0 is the fallback.
 """
 
+from bisect import insort
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -16,6 +17,8 @@ from energy.domain.zone import date_of, day_parts
 
 FALLBACK = 0
 SATURDAY_SUNDAY = (5, 6)
+MOST_CLAIMS = 8
+"""Of one minute that are told: a schedule of hundreds of overlapping rows has no long answer."""
 
 
 class DayKind(NamedTuple):
@@ -34,7 +37,7 @@ class DayKind(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """Minutes of a day between two cuts, and the slots that claim them."""
+    """Minutes of a day between two cuts, and the slots that claim them, `MOST_CLAIMS` at most."""
 
     start_minute: int
     end_minute: int
@@ -64,35 +67,55 @@ def _holds(tariff: Tariff, window: Window, kind: DayKind) -> bool:
     )
 
 
-def _claims(
-    tariff: Tariff, window: Window, kind: DayKind, before: DayKind
-) -> list[tuple[int, int]]:
+def holding(tariff: Tariff, kind: DayKind) -> frozenset[int]:
+    """Return the slots whose windows hold on such a day."""
+    windows = enumerate(tariff.windows, start=1)
+    return frozenset(slot for slot, window in windows if _holds(tariff, window, kind))
+
+
+def _claims(window: Window, *, holds: bool, early: bool) -> list[tuple[int, int]]:
     """Return the minutes of a day that a window claims.
 
     After midnight a wrapped window holds by the day's own right, or with `wrap_day=start` by that
-    of the day before, on which it began.
+    of the day before, on which it began: that is `early`.
     """
     start, end = window.start_minute, window.end_minute
-    holds = _holds(tariff, window, kind)
     if start < end:
         return [(start, end)] if holds else []
     claims = [(start, DAY_MINUTES)] if holds else []
-    early = _holds(tariff, window, before) if tariff.wrap_day == "start" else holds
     return [(0, end), *claims] if early and end else claims
 
 
 def stretches(tariff: Tariff, kind: DayKind, before: DayKind) -> list[Stretch]:
     """Return a whole day, cut where any window begins or ends."""
+    return stretches_of(tariff, holding(tariff, kind), holding(tariff, before))
+
+
+def stretches_of(tariff: Tariff, today: frozenset[int], yesterday: frozenset[int]) -> list[Stretch]:
+    """Return the same by the slots that hold on the day and on the one before."""
+    early = yesterday if tariff.wrap_day == "start" else today
     claims = [
         (start, end, slot)
-        for slot, window in enumerate(tariff.windows, start=1)
-        for start, end in _claims(tariff, window, kind, before)
+        for slot in sorted(today | early)
+        for start, end in _claims(
+            tariff.windows[slot - 1], holds=slot in today, early=slot in early
+        )
     ]
     cuts = sorted({0, DAY_MINUTES, *(minute for claim in claims for minute in claim[:2])})
-    return [
-        Stretch(low, high, tuple(slot for start, end, slot in claims if start <= low < end))
-        for low, high in pairwise(cuts)
-    ]
+    begins: dict[int, list[int]] = {}
+    ends: dict[int, list[int]] = {}
+    for start, end, slot in claims:
+        begins.setdefault(start, []).append(slot)
+        ends.setdefault(end, []).append(slot)
+    found: list[Stretch] = []
+    open_slots: list[int] = []
+    for low, high in pairwise(cuts):
+        for slot in ends.get(low, ()):
+            open_slots.remove(slot)
+        for slot in begins.get(low, ()):
+            insort(open_slots, slot)
+        found.append(Stretch(low, high, tuple(open_slots[:MOST_CLAIMS])))
+    return found
 
 
 class Schedule:

@@ -29,6 +29,11 @@ def _decimal_text(value: Decimal) -> str:
     return f"{value:f}"
 
 
+def _six_places(value: Decimal) -> str:
+    # A credit of nothing is -0 to Decimal; nobody owes that.
+    return f"{value or abs(value):.6f}"
+
+
 def _shortest_text(value: Decimal) -> str:
     # One number has one text: 0.5 and 0.50 are no different versions of a rate.
     return f"{value.normalize():f}"
@@ -109,4 +114,10 @@ Zone = Annotated[
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["USD"])]
 
 Amount = Annotated[Decimal, PlainSerializer(_decimal_text, return_type=str), _OutSchema]
-"""A sum as it is shown."""
+"""A number as it is shown."""
+Rounded = Annotated[
+    Decimal,
+    PlainSerializer(_six_places, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d+\.\d{6}$"}, mode="serialization"),
+]
+"""A sum of money, of energy or of power as it is shown: always with six places."""

@@ -17,7 +17,7 @@ from energy.tariffs.checks import checked, resolved
 from energy.tariffs.models import ElectricityRate
 from energy.tariffs.places import whereabouts
 from energy.tariffs.reading import timeline_of, versions_chosen
-from energy.tariffs.registry import rate_of
+from energy.tariffs.registry import rate_of, rates_of
 from energy.tariffs.schedules import instant
 from energy.tariffs.terms import StoredTerms
 
@@ -122,7 +122,8 @@ async def several(
             .limit(MOST_COMPARED)
         )
         return [_asked(r.id, r.rate_version, StoredTerms.model_validate(r.body)) for r in rows]
-    named = [await by_id(session, rate_id) for rate_id in dict.fromkeys(rate_ids or ())]
+    found = await rates_of(session, rate_ids or ())
+    named = [_asked(r.id, r.rate_version, StoredTerms.model_validate(r.body)) for r in found]
     return named + [await sent_along(session, rate) for rate in rates or ()]
 
 

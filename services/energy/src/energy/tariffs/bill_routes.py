@@ -112,7 +112,7 @@ async def get_coverage(
         asked = await asking.by_id(session, rate_id)
     else:
         asked = await asking.in_force(session, site_id=site_id, location=location)
-    return bills.covered(asked, year or now().year)
+    return await bills.covered(asked, year or now().year)
 
 
 @router.post("/coverage", responses=problems(SiteUnknown))
@@ -120,4 +120,4 @@ async def get_coverage_of_draft(
     body: CoverageQuestion, session: Session, _: TariffsReader
 ) -> CoverageView:
     """Show the same for a rate that is sent along, also for one that would be refused for it."""
-    return bills.covered(await asking.drafted(session, body.rate), body.year)
+    return await bills.covered(await asking.drafted(session, body.rate), body.year)

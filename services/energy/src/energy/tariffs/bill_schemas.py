@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, model_validator
 
 from energy.domain.tariff import RateType
-from energy.tariffs.amounts import Amount, Kwh, Moment, PowerW, PricePerMwh, Whole
+from energy.tariffs.amounts import Amount, Kwh, Moment, PowerW, PricePerMwh, Rounded, Whole
 from energy.tariffs.schedules import Name, Part
 from energy.tariffs.terms import RateInput
 
@@ -102,10 +102,10 @@ class LineView(BaseModel):
     kind: str
     name: str
     month: str
-    quantity: Amount
+    quantity: Rounded
     unit: str
     rate: Amount
-    amount_usd: Amount
+    amount_usd: Rounded
     note: str | None
 
 
@@ -116,24 +116,24 @@ class BillView(BaseModel):
     currency: str
     start_time: datetime
     end_time: datetime
-    duration_hours: Amount
-    total_kwh: Amount
-    exported_kwh: Amount
-    energy_cost_usd: Amount
-    service_charge_usd: Amount
-    demand_charge_usd: Amount
-    coincident_charge_usd: Amount
-    minimum_top_up_usd: Amount
-    credits_usd: Amount
+    duration_hours: Rounded
+    total_kwh: Rounded
+    exported_kwh: Rounded
+    energy_cost_usd: Rounded
+    service_charge_usd: Rounded
+    demand_charge_usd: Rounded
+    coincident_charge_usd: Rounded
+    minimum_top_up_usd: Rounded
+    credits_usd: Rounded
     """What is taken off, as a positive amount."""
-    taxes_usd: Amount
-    export_credit_usd: Amount
-    total_cost_usd: Amount
-    avg_rate_usd_per_kwh: Amount | None
+    taxes_usd: Rounded
+    export_credit_usd: Rounded
+    total_cost_usd: Rounded
+    avg_rate_usd_per_kwh: Rounded | None
     """The total per kWh; null where nothing is used."""
-    avg_energy_rate_usd_per_kwh: Amount | None
-    tou_breakdown_usd: dict[str, Amount]
-    peaks_kw: dict[str, Amount]
+    avg_energy_rate_usd_per_kwh: Rounded | None
+    tou_breakdown_usd: dict[str, Rounded]
+    peaks_kw: dict[str, Rounded]
     """The demand that each month is billed for."""
     lines: list[LineView]
     split_intervals: int
@@ -148,13 +148,13 @@ class Compared(BaseModel):
     rate_used: RateUsed
     rank: int | None
     """1 is the cheapest; among rates of one currency. Null where there is no bill."""
-    total_cost_usd: Amount | None
-    more_than_cheapest_usd: Amount | None
-    avg_rate_usd_per_kwh: Amount | None
-    energy_cost_usd: Amount | None
-    service_charge_usd: Amount | None
-    demand_charge_usd: Amount | None
-    tou_breakdown_usd: dict[str, Amount]
+    total_cost_usd: Rounded | None
+    more_than_cheapest_usd: Rounded | None
+    avg_rate_usd_per_kwh: Rounded | None
+    energy_cost_usd: Rounded | None
+    service_charge_usd: Rounded | None
+    demand_charge_usd: Rounded | None
+    tou_breakdown_usd: dict[str, Rounded]
     problem: str | None
     """Why there is no bill."""
 
@@ -165,7 +165,7 @@ class ComparisonView(BaseModel):
     ok: Literal[True] = True
     start_time: datetime
     end_time: datetime
-    total_kwh: Amount | None
+    total_kwh: Rounded | None
     comparisons: list[Compared]
     count: int
 
@@ -203,7 +203,7 @@ class SpanView(BaseModel):
     start: str
     end: str
     names: list[str]
-    """The periods that claim it."""
+    """The periods that claim it, eight at most."""
 
 
 class CoverageQuestion(Part):
@@ -223,5 +223,9 @@ class CoverageView(BaseModel):
     has_fallback: bool
     """Holes have the price of `flat_rate_usd_per_kwh`."""
     holes: list[SpanView]
+    """The first thousand."""
+    holes_total: int
     overlaps: list[SpanView]
+    """The first thousand."""
+    overlaps_total: int
     rate: RateUsed

@@ -45,6 +45,8 @@ from energy.tariffs.schedules import clock_of
 _DAY = timedelta(days=1)
 _LONGEST = timedelta(days=3660)
 _MANY_READINGS = 500
+MOST_SPANS = 1000
+"""Of holes, and of overlaps, that an answer lists."""
 _LONG = timedelta(days=400)
 """From here on a bill is made on another thread, so that others are answered meanwhile."""
 _FIELDS = {"start": "start_time", "end": "end_time"}
@@ -124,15 +126,18 @@ async def price_now(
     )
 
 
-def covered(asked: Asked, year: int) -> CoverageView:
+async def covered(asked: Asked, year: int) -> CoverageView:
     """Return the hours of a year that a schedule leaves out or names twice."""
-    found = coverage(asked.tariff, year)
+    # A second's work for hundreds of rows: others are answered meanwhile.
+    found = await asyncio.to_thread(coverage, asked.tariff, year)
     return CoverageView(
         year=year,
         complete=not (found.holes or found.overlaps),
         has_fallback=asked.tariff.flat_rate is not None,
-        holes=[_span_view(span) for span in found.holes],
-        overlaps=[_span_view(span) for span in found.overlaps],
+        holes=[_span_view(span) for span in found.holes[:MOST_SPANS]],
+        holes_total=len(found.holes),
+        overlaps=[_span_view(span) for span in found.overlaps[:MOST_SPANS]],
+        overlaps_total=len(found.overlaps),
         rate=asked.used(),
     )
 

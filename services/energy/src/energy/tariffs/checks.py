@@ -1,5 +1,6 @@
 """What a rate must satisfy before it is stored or billed by."""
 
+import asyncio
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -21,7 +22,9 @@ from energy.tariffs.schedules import instant
 from energy.tariffs.terms import UTC_NAME, RateFields, StoredTerms
 
 MOST_BYTES = 160_000
-"""Of a rate's fields as JSON: with them its event must stay under 256 KiB."""
+"""Of a rate's fields as JSON in UTF-8: with them its event must stay under 256 KiB."""
+_MANY_ROWS = 50
+"""From here on a schedule is checked on another thread, so that others are answered meanwhile."""
 _CLOCK_SKEW = timedelta(seconds=60)
 _PLACES = re.compile(r"[^\[\].]+")
 
@@ -80,11 +83,13 @@ async def checked(session: AsyncSession, terms: StoredTerms) -> StoredTerms:
         RateTooLarge: they would not fit one event.
         UnknownIndexSeries: there is none of this id, or it is in another currency.
     """
-    if len(terms.model_dump_json()) > MOST_BYTES:
+    if len(terms.model_dump_json().encode()) > MOST_BYTES:
         raise RateTooLarge(
             f"A rate's fields have at most {MOST_BYTES} bytes as JSON.", field="tou_schedule"
         )
-    refuse(defects(terms.tariff()))
+    tariff = terms.tariff()
+    many = len(tariff.windows) >= _MANY_ROWS
+    refuse(await asyncio.to_thread(defects, tariff) if many else defects(tariff))
     if terms.index_series_id is not None:
         series = await session.get(IndexSeries, terms.index_series_id)
         if series is None or series.currency != terms.currency:

@@ -27,10 +27,16 @@ router = APIRouter(prefix="/api/electricity/index-series", tags=["electricity in
 
 
 @router.get("")
-async def list_index_series(session: Session, _: TariffsReader) -> SeriesList:
-    """List the series of prices."""
-    found = await index_series.list_series(session)
-    return SeriesList(series=found, count=len(found))
+async def list_index_series(
+    session: Session,
+    _: TariffsReader,
+    *,
+    limit: Annotated[int, Query(ge=1, le=1000, description="At most so many")] = 200,
+    offset: Annotated[int, Query(ge=0, le=1_000_000, description="After so many")] = 0,
+) -> SeriesList:
+    """List the series of prices, by name."""
+    found, total = await index_series.list_series(session, limit=limit, offset=offset)
+    return SeriesList(series=found, count=len(found), total=total)
 
 
 @router.post("", status_code=201, responses=problems(PricesOverlap))

@@ -87,11 +87,13 @@ class SeriesAnswer(BaseModel):
 
 
 class SeriesList(BaseModel):
-    """All series."""
+    """Series of prices, by name."""
 
     ok: Literal[True] = True
     series: list[SeriesView]
     count: int
+    total: int
+    """How many there are beside this page."""
 
 
 class PriceView(BaseModel):

@@ -18,6 +18,7 @@ from common.clock import now
 from common.errors import Conflict, Invalid, NotFound
 from common.ids import new_id
 from common.tabular import RowError, parse_rows, read_table
+from energy.tariffs.activation import one_at_a_time
 from energy.tariffs.index_schemas import NewSeries, PriceRow, PriceView, SeriesView
 from energy.tariffs.models import IndexPrice, IndexSeries, RateVersion
 from energy.tariffs.publishing import note
@@ -205,6 +206,7 @@ async def remove_series(session: AsyncSession, principal: Principal, series_id: 
     Raises:
         SeriesInUse: a rate, or an earlier version of one that bills name, needs it.
     """
+    await one_at_a_time(session, principal.organisation_id)
     series = await series_of(session, series_id)
     user = await session.scalar(
         select(RateVersion.name)
@@ -219,14 +221,16 @@ async def remove_series(session: AsyncSession, principal: Principal, series_id: 
     )
 
 
-async def list_series(session: AsyncSession) -> list[SeriesView]:
-    """Return the organisation's series."""
-    rows = await session.scalars(
-        select(IndexSeries).order_by(func.lower(IndexSeries.name), IndexSeries.id).limit(1000)
-    )
+async def list_series(
+    session: AsyncSession, *, limit: int, offset: int
+) -> tuple[list[SeriesView], int]:
+    """Return the organisation's series by name, and how many there are."""
+    total = await session.scalar(select(func.count()).select_from(IndexSeries))
+    order = (func.lower(IndexSeries.name), IndexSeries.id)
+    rows = await session.scalars(select(IndexSeries).order_by(*order).limit(limit).offset(offset))
     found = list(rows)
     extents = await _extents(session, [series.id for series in found])
-    return [_view(series, extents) for series in found]
+    return [_view(series, extents) for series in found], total or 0
 
 
 async def view_of(session: AsyncSession, series: IndexSeries) -> SeriesView:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from energy.facts.models import Site
@@ -81,5 +81,13 @@ async def _sites(
 
 
 def is_folded(column: Any, location: str | None) -> Any:
-    """Return the condition that a column says a location, without regard to case and spacing."""
-    return func.lower(func.btrim(func.regexp_replace(column, r"\s+", " ", "g"))) == fold(location)
+    """Return the condition that a column says a location, without regard to case and spacing.
+
+    Both sides are folded by the database: beyond ASCII its idea of case follows its locale, and
+    is not Python's.
+    """
+
+    def folded(value: Any) -> Any:
+        return func.lower(func.btrim(func.regexp_replace(value, r"\s+", " ", "g")))
+
+    return folded(column) == folded(literal(location or ""))

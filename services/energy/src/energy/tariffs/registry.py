@@ -1,10 +1,11 @@
 """The registry of rates: creating, changing, removing, and what it holds."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.auth import Principal
@@ -61,6 +62,24 @@ async def rate_of(
     return rate
 
 
+async def rates_of(session: AsyncSession, rate_ids: Sequence[UUID]) -> list[ElectricityRate]:
+    """Return rates of the caller's organisation, each once, in the order of their ids given.
+
+    Raises:
+        RateNotFound: there is none of an id, or it was removed.
+    """
+    rows = await session.scalars(
+        select(ElectricityRate).where(
+            ElectricityRate.id.in_(rate_ids), ElectricityRate.removed_at.is_(None)
+        )
+    )
+    found = {rate.id: rate for rate in rows}
+    for rate_id in rate_ids:
+        if rate_id not in found:
+            raise RateNotFound(f"There is no rate {rate_id}.", field="rate_ids")
+    return [found[rate_id] for rate_id in dict.fromkeys(rate_ids)]
+
+
 async def list_rates(
     session: AsyncSession,
     *,
@@ -75,7 +94,9 @@ async def list_rates(
     if active_only:
         query = query.where(ElectricityRate.active)
     if location is not None:
-        query = query.where(is_folded(ElectricityRate.location, location))
+        written = is_folded(ElectricityRate.location, location)
+        here = place_of(None, location)
+        query = query.where(or_(written, ElectricityRate.place == here) if here else written)
     if site_id is not None:
         query = query.where(ElectricityRate.site_id == site_id)
     total = await session.scalar(select(func.count()).select_from(query.subquery()))
@@ -87,9 +108,10 @@ async def list_rates(
 
 async def create_rate(session: AsyncSession, principal: Principal, body: NewRate) -> RateView:
     """Store a rate, and put it in force where it says so or nothing else is."""
+    # Before the checks: the index series that they find must not be removed meanwhile.
+    await one_at_a_time(session, principal.organisation_id)
     terms = await checked(session, await resolved(session, body))
     since = past_of(body.valid_from, terms.zone())
-    await one_at_a_time(session, principal.organisation_id)
     rate = _new_row(principal, terms, since)
     session.add(rate)
     await session.flush()  # its version refers to it
@@ -169,17 +191,25 @@ async def deactivate_rate(session: AsyncSession, principal: Principal, rate_id: 
     return view_of(rate)
 
 
-async def versions_of(session: AsyncSession, rate_id: UUID) -> list[VersionView]:
-    """Return all versions of a rate, newest first; of a removed rate as well.
+async def versions_of(
+    session: AsyncSession, rate_id: UUID, *, limit: int, offset: int
+) -> tuple[list[VersionView], int]:
+    """Return versions of a rate, newest first, and how many there are; of a removed one as well.
 
     Raises:
         RateNotFound: there has never been one of this id.
     """
+    total = await session.scalar(
+        select(func.count()).select_from(RateVersion).where(RateVersion.rate_id == rate_id)
+    )
+    if not total:
+        raise RateNotFound(f"There is no rate {rate_id}.", field="rate_id")
     rows = await session.scalars(
         select(RateVersion)
         .where(RateVersion.rate_id == rate_id)
         .order_by(RateVersion.version.desc())
-        .limit(1000)
+        .limit(limit)
+        .offset(offset)
     )
     found = [
         VersionView.model_validate(
@@ -193,9 +223,7 @@ async def versions_of(session: AsyncSession, rate_id: UUID) -> list[VersionView]
         )
         for row in rows
     ]
-    if not found:
-        raise RateNotFound(f"There is no rate {rate_id}.", field="rate_id")
-    return found
+    return found, total
 
 
 def _merged(rate: ElectricityRate, body: RateChange) -> RateFields:

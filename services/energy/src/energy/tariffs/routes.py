@@ -96,10 +96,17 @@ async def remove_rate(rate_id: UUID, session: Session, principal: TariffsWriter)
 
 
 @router.get("/rates/{rate_id}/versions", responses=problems(RateNotFound))
-async def list_rate_versions(rate_id: UUID, session: Session, _: TariffsReader) -> VersionList:
-    """List all versions of a rate, newest first; of a removed rate as well."""
-    versions = await registry.versions_of(session, rate_id)
-    return VersionList(id=rate_id, versions=versions, count=len(versions))
+async def list_rate_versions(
+    rate_id: UUID,
+    session: Session,
+    _: TariffsReader,
+    *,
+    limit: Annotated[int, Query(ge=1, le=1000, description="At most so many")] = 200,
+    offset: Annotated[int, Query(ge=0, le=1_000_000, description="After so many")] = 0,
+) -> VersionList:
+    """List the versions of a rate, newest first; of a removed rate as well."""
+    found, total = await registry.versions_of(session, rate_id, limit=limit, offset=offset)
+    return VersionList(id=rate_id, versions=found, count=len(found), total=total)
 
 
 @router.post("/rates/{rate_id}/activate", responses=problems(RateNotFound, InFuture))

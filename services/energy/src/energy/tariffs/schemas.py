@@ -1,7 +1,7 @@
 """Requests and answers of the rate routes."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field, StrictBool
@@ -88,12 +88,14 @@ class VersionView(StoredTerms):
 
 
 class VersionList(BaseModel):
-    """All versions of a rate, newest first."""
+    """Versions of a rate, newest first."""
 
     ok: Literal[True] = True
     id: UUID
     versions: list[VersionView]
     count: int
+    total: int
+    """How many there are beside this page."""
 
 
 class DefaultRates(BaseModel):
@@ -104,6 +106,3 @@ class DefaultRates(BaseModel):
     count: int
     created: int
     """How many of them are new."""
-
-
-Limit = Annotated[int, Field(ge=1, le=1000)]

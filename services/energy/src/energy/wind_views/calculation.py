@@ -15,7 +15,7 @@ from energy.domain.wind import btc
 from energy.facts.reading import epoch_at, model_named
 from energy.wind.miners import DifficultyUnavailable, MinerModelUnknown
 from energy.wind_views.asking import MAX_NAME, TEXT
-from energy.wind_views.figures import BitcoinRate, Difficulty, Quantity
+from energy.wind_views.figures import Bitcoin, BitcoinRate, Difficulty, Quantity
 from energy.wind_views.spans import strict_day
 
 _CLOCKS_DIFFER = timedelta(minutes=1)
@@ -76,7 +76,7 @@ class WindCalculation(BaseModel):
     miners: Quantity = Field(description="Machines that the energy feeds for half an hour.")
     hashrate_ths: Quantity = Field(description="Of all of them.")
     difficulty: Difficulty
-    subsidy_btc: Quantity
+    subsidy_btc: Bitcoin
     height: int | None = Field(
         description="The first block of this difficulty and subsidy; null where they are given."
     )
