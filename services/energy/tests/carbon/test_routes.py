@@ -189,3 +189,27 @@ async def test_half_hours_are_shown_with_both_figures(
     first = said["items"][0]
     assert (first["forecast_g_per_kwh"], first["actual_g_per_kwh"]) == ("210.000", "200.000")
     assert (len(said["items"]), said["missing"]) == (4, 2)
+
+
+async def test_each_machines_day_is_listed(
+    client: AsyncClient, client_as: ClientFor, runtime: Runtime, new_site: Any, used: Any
+) -> None:
+    site_id, customer, mine, others = await new_site(), new_id(), new_id(), new_id()
+    day = {"site_id": str(site_id), "day": "2026-11-16"}
+    assert (await client.get(f"{BASE}/machines", params=day)).status_code == 404
+    await in_britain(client, site_id)
+    await used(site_id, MONDAY, [1.0] * 24 + [2.0] * 24, client_id=customer, miner_id=mine)
+    await used(site_id, MONDAY, [None] * 24 + [3.0] * 24, miner_id=others)
+    await told(runtime, 100, 100, count=24)
+    said = (await client.get(f"{BASE}/machines", params=day)).json()
+    found = {row["miner_id"]: row for row in said["items"]}
+    assert said["total"] == 2
+    assert Decimal(found[str(mine)]["kwh"]) == 72
+    assert Decimal(found[str(mine)]["kg_co2"]) == Decimal("2.4")
+    assert Decimal(found[str(mine)]["kwh_without_intensity"]) == 48
+    assert found[str(others)]["kg_co2"] is None
+    theirs = client_as(role="Client", client_id=customer)
+    own = (await theirs.get(f"{BASE}/machines", params=day)).json()
+    assert [row["miner_id"] for row in own["items"]] == [str(mine)]
+    second = await client.get(f"{BASE}/machines", params=day | {"page": 2, "page_size": 1})
+    assert len(second.json()["items"]) == 1

@@ -7,13 +7,15 @@ from fastapi import APIRouter, Query
 
 from common.db import Session
 from common.errors import problems
+from common.pages import Page, PageQuery, page_of
 from energy.auth import CostsReader, CostsWriter
-from energy.carbon import reading, service
+from energy.carbon import machines, reading, service
 from energy.carbon.reading import NoCarbonSetting
 from energy.carbon.schemas import (
     CarbonSettingView,
     FootprintAnswer,
     Intensities,
+    MachineDayView,
     NewCarbonSetting,
     Region,
 )
@@ -75,3 +77,25 @@ async def get_footprint(
     return await service.show_footprint(
         session, Asked(site_id, whose, miner_id, start_date, end_date, interval)
     )
+
+
+@router.get(
+    "/machines",
+    response_model=Page[MachineDayView],
+    responses=problems(SiteUnknown, NoCarbonSetting),
+)
+async def list_machine_footprints(
+    session: Session,
+    caller: CostsReader,
+    page: PageQuery,
+    *,
+    site_id: UUID,
+    day: Annotated[Day, Query(description="In the site's zone.")],
+    client_id: UUID | None = None,
+) -> object:
+    """List what each machine used and emitted on a local day; a client sees its own."""
+    whose = caller.client_id or client_id
+    rows = await machines.machine_days(session, site_id, day, whose)
+    start = (page.page - 1) * page.page_size
+    shown = rows[start : start + page.page_size]
+    return page_of([MachineDayView.model_validate(row) for row in shown], len(rows), page)

@@ -117,3 +117,15 @@ class FootprintAnswer(BaseModel):
     missing_half_hours: int = Field(
         description="Half-hours of the span in which nobody has told of energy."
     )
+
+
+class MachineDayView(BaseModel):
+    """A machine's local day."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    miner_id: UUID
+    client_id: UUID | None
+    kwh: Amount
+    kwh_without_intensity: Amount
+    kg_co2: Amount | None = Field(description="Null where no intensity is known.")
