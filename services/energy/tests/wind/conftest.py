@@ -71,6 +71,7 @@ async def clean(runtime: Runtime, elexon: Elexon) -> None:
     async with runtime.worker_session() as session:
         for table in WIND_TABLES:
             await session.execute(text(f"DELETE FROM energy.{table}"))
+        await session.execute(text("DELETE FROM energy.pgqueuer"))  # jobs that no test did
         platform = {"platform": PLATFORM_ORGANISATION}
         shared = "DELETE FROM energy.miner_model WHERE organisation_id = :platform"
         await session.execute(text(shared), platform)

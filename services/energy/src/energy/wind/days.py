@@ -49,6 +49,16 @@ _RECORDS = replacing(
     stage="staged_record",
     scope="x.settlement_date = :day AND x.settlement_period = ANY(:numbers)",
 )
+_new_period = insert(SettlementPeriod)
+_WRITE_PERIODS = _new_period.on_conflict_do_update(
+    index_elements=["settlement_date", "settlement_period"],
+    set_={
+        name: _new_period.excluded[name]
+        for name in ("run_stamp", "rows", "records", "records_any", "excluded", "simulated")
+    }
+    # A period that failed stays failed: its older figures stand, and it says so.
+    | {"status": func.coalesce(func.nullif(SettlementPeriod.status, "fetched"), "complete")},
+)
 COMPLETE, INCOMPLETE = "complete", "incomplete"
 NO_DIFFICULTY = "difficulty_unavailable"
 NOT_CALCULATED = "not_calculated"
@@ -198,7 +208,6 @@ async def _write_records(session: AsyncSession, day: date, read: Sequence[Read])
     await copy(
         session, "staged_record", (*_KEYS, *_VALUES), [row for one in read for row in one.records]
     )
-    await session.execute(text("ANALYZE pg_temp.staged_record"))
     delete, add = _RECORDS
     numbers = [one.stored.period for one in read]
     return await run(session, delete, day=day, numbers=numbers) + await run(session, add)
@@ -225,18 +234,7 @@ async def _write_periods(session: AsyncSession, day: date, read: Sequence[Read])
         for one in read
     ]
     if rows:
-        statement = insert(SettlementPeriod).values(rows)
-        taken = {name: statement.excluded[name] for name in (
-            "run_stamp", "rows", "records", "records_any", "excluded", "simulated",
-        )}  # fmt: skip
-        # A period that failed stays failed: its older figures stand, and it says so.
-        state = func.coalesce(func.nullif(SettlementPeriod.status, "fetched"), COMPLETE)
-        await session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["settlement_date", "settlement_period"],
-                set_=taken | {"status": state},
-            )
-        )
+        await session.execute(_WRITE_PERIODS, rows)
     found = await session.execute(
         select(SettlementPeriod.settlement_period, SettlementPeriod.status).where(
             SettlementPeriod.settlement_date == day

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 
 import httpx
@@ -79,14 +79,20 @@ class Elexon:
         timeout_s: float,
         tries: int,
     ) -> None:
-        self._client = http.client(url.rstrip("/"), timeout_s=timeout_s, verify=_tls())
+        self._url = url.rstrip("/")
         self._gate = gate
         self._timeout_s = timeout_s
         self._tries = tries
 
+    @cached_property
+    def _client(self) -> Any:
+        # Made when first needed: not every step of a process asks Elexon.
+        return http.client(self._url, timeout_s=self._timeout_s, verify=_tls())
+
     async def close(self) -> None:
         """Give the connections back."""
-        await self._client.aclose()
+        if "_client" in self.__dict__:
+            await self._client.aclose()
 
     async def stack(self, side: Side, day: date, period: int) -> Told[list[StackRow]]:
         """Return one side of the stack of a settlement period.

@@ -119,7 +119,7 @@ def _noted(day: date, one: Taken) -> dict[str, Any]:
 
 async def _note(session: AsyncSession, status: str, rows: Sequence[dict[str, Any]]) -> None:
     """Note that periods were taken, or why not; what was complete does not become pending."""
-    statement = insert(SettlementPeriod).values(rows)
+    statement = insert(SettlementPeriod)
     changed: dict[str, Any] = {name: statement.excluded[name] for name in ("status", "error")}
     if status == "fetched":
         changed |= {"attempts": 0, "fetched_at": statement.excluded.fetched_at}
@@ -130,7 +130,8 @@ async def _note(session: AsyncSession, status: str, rows: Sequence[dict[str, Any
             index_elements=["settlement_date", "settlement_period"],
             set_=changed,
             where=None if status != "pending" else SettlementPeriod.status != "complete",
-        )
+        ),
+        rows,
     )
 
 
@@ -168,7 +169,7 @@ async def keep_answers(session: AsyncSession, day: date, given: Sequence[Given])
         checked = update(ElexonAnswer).where(ElexonAnswer.id.in_(same)).values(checked_at=now())
         await session.execute(checked)
     if rows:
-        await session.execute(insert(ElexonAnswer).values(rows))
+        await session.execute(insert(ElexonAnswer), rows)
 
 
 def stamp_of(rows: Sequence[StackRow]) -> datetime | None:

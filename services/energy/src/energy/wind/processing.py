@@ -6,8 +6,9 @@ process that is killed goes on from its last step, and doing a step twice change
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any, ClassVar, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -58,9 +59,17 @@ class Process:
         return cast("Settings", self.runtime.settings)
 
     async def miners(self) -> list[Miner]:
-        """Return the miners that bitcoin is calculated for. Raises as `miners_named`."""
+        """Look up the miners that bitcoin is calculated for. Raises as `miners_named`."""
         usual = self.settings.miner_models()
         return await miners_named(self.runtime, self.order.models or usual, usual)
+
+
+def miners_in(cursor: Cursor) -> list[Miner]:
+    """Return the miners as they were when the process began: one run, one specification."""
+    return [
+        Miner(name, UUID(model_id), Decimal(hashrate), Decimal(power))
+        for name, model_id, hashrate, power in cursor["miners"]
+    ]
 
 
 def gate_of(runtime: Runtime) -> Gate:
@@ -130,8 +139,9 @@ async def fail(runtime: Runtime, cursor: Cursor, error: Exception) -> None:
 async def _begin(process: Process, ordered_by: str) -> Progress:
     """Check what there is, so that a process which cannot end well does not begin."""
     order = process.order
+    miners: list[Miner] = []
     if order.kind != "verify":
-        await process.miners()
+        miners = await process.miners()
         await ensure_units(process.runtime, process.elexon)
     async with process.runtime.worker_session() as session:
         run = await recording.begin_run(session, order, ordered_by)
@@ -140,6 +150,7 @@ async def _begin(process: Process, ordered_by: str) -> Progress:
         "run": str(run),
         "day": order.first.isoformat(),
         "todo": None,
+        "miners": [[str(value) for value in astuple(miner)] for miner in miners],
         "report": recording.empty_report(before),
     }
     return _progress(process, cursor, f"check: {before['records']} records are here")
@@ -174,7 +185,7 @@ async def _open_day(process: Process, cursor: Cursor) -> Progress:
     for _ in range(_SKIPPED_AT_ONCE):
         day = date.fromisoformat(cursor["day"])
         async with process.runtime.worker_session() as session:
-            todo, needed = await _todo(session, process, day)
+            todo, needed = await _todo(session, process, cursor, day)
         if needed:
             cursor = cursor | {"todo": todo, "of": len(todo)}
             told = f"{day}: {len(todo)} periods to fetch" if todo else f"{day}: to calculate"
@@ -185,7 +196,9 @@ async def _open_day(process: Process, cursor: Cursor) -> Progress:
     return _progress(process, cursor, f"{cursor['day']}: complete so far")
 
 
-async def _todo(session: AsyncSession, process: Process, day: date) -> tuple[list[int], bool]:
+async def _todo(
+    session: AsyncSession, process: Process, cursor: Cursor, day: date
+) -> tuple[list[int], bool]:
     """Return the periods of a day to fetch, and whether there is anything to do for it."""
     order = process.order
     if not order.fetches:
@@ -204,7 +217,7 @@ async def _todo(session: AsyncSession, process: Process, day: date) -> tuple[lis
     )
     here = set(rows)
     todo = [number for number in due if number not in here]
-    names = {miner.name for miner in await process.miners()}
+    names = {miner.name for miner in miners_in(cursor)}
     calculated = (
         stored is not None
         and stored.bitcoin_status in (COMPLETE, "incomplete")
@@ -234,8 +247,7 @@ async def _close_day(process: Process, cursor: Cursor) -> Progress:
         failures += await take_context(runtime, process.elexon, day, day)
         if order.outputs:
             failures += await take_outputs(runtime, process.elexon, day)
-    miners = await process.miners()
-    outcome = await apply_day(runtime, day, miners, strict=order.kind == "calculate")
+    outcome = await apply_day(runtime, day, miners_in(cursor), strict=order.kind == "calculate")
     async with runtime.worker_session() as session:
         [check] = await check_days(session, day, day)
         await recording.note_progress(

@@ -217,10 +217,8 @@ async def sum_up(
     await copy(session, "staged_rate", ("settlement_date", *RATE_COLUMNS), staged)
     changed = await run(session, _RATES)
     await run(session, _SUM_ENERGY, day=day)
-    await session.execute(text("ANALYZE pg_temp.staged_energy"))
     await run(session, _MINE, day=day)
     await run(session, _CHOOSE_CALCULATIONS)
-    await session.execute(text("ANALYZE pg_temp.staged_calculation"))
     await run(session, _SUM_FARMS, day=day)
     await run(session, _SUM_FARMS_MINED)
     for delete, insert in (_CALCULATIONS, _FARMS, _FARMS_MINED):
