@@ -146,6 +146,7 @@ STATEMENTS = (
             half_hour_th_h bytea NOT NULL,
             half_hour_machines bytea NOT NULL,
             half_hour_unknown bytea NOT NULL,
+            half_hour_split bytea NOT NULL,
             updated_at timestamptz DEFAULT now() NOT NULL,
             client_id uuid,
             organisation_id uuid NOT NULL,

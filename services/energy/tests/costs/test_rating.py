@@ -4,10 +4,17 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
+import orjson
+
+from common.consumer import Dispatcher
+from common.envelope import Message
 from common.ids import new_id
+from common.runtime import Runtime
 from common.testing import TenantSessions
 from energy.costs.reading import CostSum, cost_between, site_half_hours
+from energy.main import SERVICE
 
 DAY = datetime(2026, 5, 4, tzinfo=UTC)
 NEXT = DAY + timedelta(days=1)
@@ -74,12 +81,30 @@ async def test_disorder_repeats_and_corrections_come_to_the_same(
 
 
 async def test_two_revisions_in_one_batch_count_as_the_newer(
-    new_site: Make, new_rate: Make, close: Make, rate: Make, tenant_session: TenantSessions
+    runtime: Runtime,
+    organisation: UUID,
+    new_site: Make,
+    new_rate: Make,
+    rate: Make,
+    tenant_session: TenantSessions,
 ) -> None:
     await new_rate()
     site, miner = await new_site(), new_id()
-    for revision, kwh in ((2, 1.0), (1, 1.5), (3, None)):
-        await close(site, DAY, [(miner, None, kwh, 40.0)], revision=revision)
+    batch: list[Message] = []
+    for place, (revision, kwh) in enumerate(((2, 1.0), (1, 1.5), (3, 0.5), (3, None), (1, 7.0))):
+        row = {"miner_id": miner, "client_id": None, "kwh": kwh, "th_h": 1.0}
+        body = {"site_id": site, "starts_at": DAY, "revision": revision, "rows": [row]}
+        batch.append(
+            Message(
+                event_id=new_id(), type="telemetry.half-hour.closed.v1", version=revision,
+                organisation_id=organisation, occurred_at=DAY, correlation_id="test",
+                topic="telemetry.half-hour.v1", partition=0, position=place, key=str(site),
+                value=orjson.dumps(body),
+            )
+        )  # fmt: skip
+    dispatcher = Dispatcher(runtime, SERVICE.reactions)
+    for _ in range(2):  # Kafka hands the whole batch over again
+        await dispatcher.dispatch(batch)
     await rate()
     cost = await sums(tenant_session)
     assert (cost.kwh, cost.energy_cost, cost.unknown_half_hours) == (0, 0, 1)

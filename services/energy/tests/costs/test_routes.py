@@ -343,3 +343,49 @@ async def test_amounts_are_text_with_six_places(
     [row] = (await got(client, COSTS, **WHEN))["costs"]
     assert Decimal(row["energy_cost_usd"]) == Decimal("0.123457")
     assert row["avg_rate_usd_per_kwh"] == "0.123457"
+
+
+async def test_a_machines_record_names_the_version_the_period_and_what_is_uniform(
+    client: AsyncClient, new_site: Make, new_rate: Make, close: Make, rate: Make
+) -> None:
+    site, one, other = await new_site(), new_id(), new_id()
+    schedule = [
+        {"name": "Night", "rate": "0.10", "days": list(range(7)), "start": "00:00",
+         "end": "06:15"},
+        {"name": "Day", "rate": "0.20", "days": list(range(7)), "start": "06:15",
+         "end": "24:00"},
+    ]  # fmt: skip
+    made = await new_rate(rate_type="tou", flat_rate_usd_per_kwh=None, tou_schedule=schedule)
+    later = {"flat_rate_usd_per_kwh": "0.50", "rate_type": "flat", "tou_schedule": None,
+             "valid_from": (DAY + timedelta(hours=12)).isoformat()}  # fmt: skip
+    assert (await client.put(f"/api/electricity/rates/{made['id']}", json=later)).is_success
+    for hour in (0, 6, 12):
+        at = DAY + timedelta(hours=hour)
+        await close(site, at, [(one, other, 1.0, 1.0), (new_id(), None, 3.0, 1.0)])
+    await rate()
+    for scope in ({"miner_id": one}, {"client_id": other}):
+        noon, split, night = (await got(client, COSTS, **WHEN, **scope))["costs"]
+        assert (noon["rate_version"], noon["tou_breakdown_usd"]) == (2, {"Flat": "0.500000"})
+        assert (split["rate_version"], split["energy_taken_as_uniform"]) == (1, True)
+        assert split["energy_cost_usd"] == "0.150000"
+        assert split["tou_breakdown_usd"] == {"Night": "0.050000", "Day": "0.100000"}
+        assert (night["energy_taken_as_uniform"], noon["energy_taken_as_uniform"]) == (False, False)
+        sums = await got(client, SUMMARY, **WHEN, **scope)
+        assert sums["uniform_half_hours"] == 1
+        assert "uniform" in sums["notes"][0]
+        assert sums["tou_breakdown_usd"] == {
+            "Day": "0.100000", "Flat": "0.500000", "Night": "0.150000",
+        }  # fmt: skip
+        assert (await got(client, COSTS, **WHEN, **scope, period="Night"))["total"] == 2
+    assert (await got(client, COSTS, **WHEN, period="Day"))["total"] == 1
+    assert (await got(client, COSTS, **WHEN, period="None"))["total"] == 0
+
+
+async def test_without_an_interval_the_last_hour_is_recorded(
+    client: AsyncClient, new_rate: Make
+) -> None:
+    await new_rate()
+    made = (await client.post(RECORD, json={"power_w": "2000"})).json()["cost"]
+    assert (made["duration_hours"], made["energy_cost_usd"]) == ("1.000000", "0.240000")
+    half = await client.post(RECORD, json={"power_w": 1, "period_start": DAY.isoformat()})
+    assert (half.status_code, half.json()["code"]) == (422, "record_refused")

@@ -49,7 +49,6 @@ class Filters:
 
 
 async def _filters(  # a plain function would cost a thread
-
     *,
     site_id: UUID | None = None,
     location: Annotated[

@@ -35,6 +35,9 @@ class Day:
     th_h: Floats
     machines: Ints
     unknown: Ints
+    split: Ints
+    """1 where the price changes inside the half-hour."""
+    rated_at: datetime
 
     def between(self, start: datetime, end: datetime) -> slice:
         """Return which half-hours start in a span."""
@@ -60,7 +63,8 @@ async def days_between(
         table.site_id, table.client_id, table.day, table.timezone, table.starts_at,
         table.currency, table.rate_id, table.rate_version, table.rate_name, table.simulated,
         table.half_hour_kwh_e6, table.half_hour_cost_nano, table.half_hour_th_h,
-        table.half_hour_machines, table.half_hour_unknown,
+        table.half_hour_machines, table.half_hour_unknown, table.half_hour_split,
+        table.updated_at,
     ).where(table.starts_at < end, table.ends_at > start)  # fmt: skip
     if client_id is not None or own:
         query = query.where(table.client_id.is_not_distinct_from(client_id))
@@ -84,6 +88,8 @@ async def days_between(
             floats(row.half_hour_th_h),
             ints(row.half_hour_machines, "<i4"),
             ints(row.half_hour_unknown, "<i4"),
+            ints(row.half_hour_split, "|u1"),
+            row.updated_at,
         )
         for row in rows
     ]

@@ -325,7 +325,7 @@ def _event(site: Site, rated: RatedDay, one: OwnerDay, month: MonthSum | None) -
         rate_id=last.rated.rate_id if last else None,
         rate_version=last.rated.version if last else None,
         rate_name=last.rated.name if last else None,
-        split_half_hours=int(rated.priced.split.sum()),
+        split_half_hours=int((rated.split & told).sum()),
         revision=0,
         simulated=rated.simulated,
     )
@@ -374,4 +374,5 @@ def _day_row(rated: RatedDay, one: OwnerDay, event: CostRated, digest: bytes) ->
         "half_hour_th_h": pack(one.half_hour_th_h, "<f8"),
         "half_hour_machines": pack(one.half_hour_machines, "<i4"),
         "half_hour_unknown": pack(one.half_hour_unknown, "<i4"),
+        "half_hour_split": pack(rated.split & (one.half_hour_machines > 0), "|u1"),
     }

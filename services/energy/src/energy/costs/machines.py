@@ -23,7 +23,7 @@ _WHOLE_DAYS = text(
     "substring(d.machine_cost_nano FROM 8 * i - 7 FOR 8) AS cost, "
     "substring(d.machine_th_h FROM 8 * i - 7 FOR 8) AS th_h, "
     "substring(d.machine_told FROM 2 * i - 1 FOR 2) AS told, "
-    "substring(d.machine_unknown FROM 2 * i - 1 FOR 2) AS unknown "
+    "substring(d.machine_unknown FROM 2 * i - 1 FOR 2) AS unknown, d.half_hour_split AS split "
     "FROM energy.cost_day d JOIN energy.roster r ON r.id = d.roster_id "
     "CROSS JOIN LATERAL (SELECT array_position(r.miner_ids, CAST(:miner_id AS uuid)) AS i) AS at "
     "WHERE r.miner_ids @> ARRAY[CAST(:miner_id AS uuid)] "
@@ -57,6 +57,8 @@ class MachineSum:
     th_h: float
     told: int
     unknown: int
+    split: int
+    """Half-hours in which the price changed."""
     simulated: bool
 
     def cost_sum(self) -> CostSum:
@@ -70,6 +72,7 @@ class MachineSum:
             records=self.told,
             machine_half_hours=self.told,
             unknown_half_hours=self.unknown,
+            split_records=self.split,
             simulated=self.simulated,
         )
 
@@ -84,6 +87,8 @@ class MachineHalfHour:
     th_h: float | None
     energy_cost: Decimal | None
     """None: its energy is not known, or no tariff was in force."""
+    split: bool
+    """The price changes inside it."""
     day: Day
 
 
@@ -134,6 +139,7 @@ async def _part_of(
             th_h=sum(one.th_h or 0.0 for one in halves),
             told=len(halves),
             unknown=len(halves) - len(known),
+            split=sum(one.split for one in halves),
             simulated=day.simulated,
         )
     ]
@@ -187,6 +193,7 @@ def _half_hour(row: Any, day: Day, index: int) -> MachineHalfHour:
         kwh=kwh,
         th_h=None if np.isnan(hashes) else hashes,
         energy_cost=share.quantize(_NANO) if rated else None,
+        split=bool(day.split[index]),
         day=day,
     )
 
@@ -215,5 +222,6 @@ def _sum(row: Any) -> MachineSum:
         th_h=float(np.frombuffer(row.th_h, "<f8")[0]),
         told=_int(row.told, "<i2"),
         unknown=_int(row.unknown, "<i2"),
+        split=bytes(row.split).count(1),
         simulated=row.simulated,
     )

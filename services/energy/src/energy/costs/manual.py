@@ -83,10 +83,11 @@ async def _miner(session: AsyncSession, wish: RecordOrder) -> Miner | None:
 
 
 def _span(wish: RecordOrder, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    start, end = (
-        (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
-        for at in (wish.period_start, wish.period_end)
-    )
+    hour = now().replace(minute=0, second=0, microsecond=0)
+    if (wish.period_start is None) != (wish.period_end is None):
+        raise RecordRefused("Give period_start and period_end, or neither.", field="period_start")
+    given = (wish.period_start or hour - timedelta(hours=1), wish.period_end or hour)
+    start, end = ((at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC) for at in given)
     if (wish.power_w is None) == (wish.total_kwh is None):
         raise RecordRefused("Give power_w or total_kwh, one of them.", field="power_w")
     if end <= start:

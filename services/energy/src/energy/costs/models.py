@@ -214,6 +214,8 @@ class CostDay(ClientOwned, Base):
     """int32 per half-hour: machines reported."""
     half_hour_unknown: Mapped[bytes] = mapped_column(LargeBinary)
     """int32 per half-hour: of these, without a known energy."""
+    half_hour_split: Mapped[bytes] = mapped_column(LargeBinary)
+    """uint8 per half-hour: 1 where the price changes inside it."""
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 

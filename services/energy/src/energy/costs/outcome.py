@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 
 from energy.costs.charges import Charges, Span
-from energy.costs.ledger import OwnerDay, SiteLoad
+from energy.costs.ledger import Flags, OwnerDay, SiteLoad
 from energy.costs.packing import Ints
 from energy.costs.pricing import HALF_HOUR_S, PricedHalfHours
 from energy.domain.zone import YearMonth, day_start, number_of
@@ -37,6 +37,8 @@ class RatedDay:
     owners: Sequence[OwnerDay]
     charges: Mapping[str, Charges]
     """Daily charges of the site so far, by currency."""
+    split: Flags
+    """By half-hour of the day: whether the price changes inside it."""
     currency: str | None
     """Of the day's last rated half-hour; what is rated in another is not in `owners`."""
     simulated: bool

@@ -84,7 +84,7 @@ def price(
             period_parts(reign.rated.tariff, starts_s[rows], cost[rows]),
             strict=True,
         ):
-            breakdown[row] = _by_name(parts)
+            breakdown[row] = by_name(parts)
     held = [one if cost[row] != UNRATED else None for row, one in enumerate(held)]
     return PricedHalfHours(cost, held, split, breakdown)
 
@@ -110,7 +110,8 @@ def _cost(reign: Reign, starts_s: Ints, kwh_e6: Ints, around: tuple[Ints, Ints])
     return cost[np.searchsorted(starts[order], starts_s)]
 
 
-def _by_name(parts: "Sequence[PeriodPart]") -> dict[str, Decimal]:
+def by_name(parts: "Sequence[PeriodPart]") -> dict[str, Decimal]:
+    """Return the amounts of a half-hour's parts by period."""
     amounts: dict[str, Decimal] = {}
     for part in parts:
         amounts[part.name] = amounts.get(part.name, Decimal(0)) + part.amount

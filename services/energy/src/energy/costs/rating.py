@@ -108,6 +108,8 @@ def _work_out(
     priced = price(reigns, local.starts_s[told], load.kwh_e6[told], around)
     currencies = [one.rated.tariff.currency if one else None for one in priced.reigns]
     currency = next((one for one in reversed(currencies) if one), None)
+    split = np.zeros(len(local.starts_s), np.bool_)
+    split[told] = priced.split
     cost[told] = np.where([one == currency for one in currencies], priced.cost_nano, UNRATED)
     return RatedDay(
         local=local,
@@ -115,6 +117,7 @@ def _work_out(
         priced=priced,
         owners=owner_days(table, cost),
         charges=day_charges(reigns, local.span),
+        split=split,
         currency=currency,
         simulated=any(row.simulated for row in rows),
     )

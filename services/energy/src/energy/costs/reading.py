@@ -243,6 +243,7 @@ async def _client(
                     records=int(told.sum()),
                     machine_half_hours=int(day.machines[inside].sum()),
                     unknown_half_hours=int(day.unknown[inside].sum()),
+                    split_records=int(day.split[inside].sum()),
                     simulated=day.simulated,
                 )
             )

@@ -1,46 +1,63 @@
 """Lists records of costs: of sites as they are kept, of machines and clients as they follow."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 from uuid import UUID
 
+import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from common.clock import now
 from energy.costs import machines
 from energy.costs.asking import Question
 from energy.costs.days import Day, days_between
+from energy.costs.keeping import money
 from energy.costs.models import ElectricityCost
 from energy.costs.outcome import instant_of
 from energy.costs.packing import UNRATED
+from energy.costs.pricing import by_name, period_parts, reign_at
+from energy.costs.rating import reigns_of
 from energy.costs.reading import counted, placed, sites_of
 from energy.costs.schemas import CostList, CostRecord
 from energy.facts.models import Miner
 
 _HALF_HOUR: Final = timedelta(minutes=30)
 _HALF: Final = Decimal("0.5")
+_MOST: Final = 100_000
 _NANO: Final = Decimal("1e-9")
 
 
-async def list_costs(session: AsyncSession, asked: Question, *, limit: int, page: int) -> CostList:
+async def list_costs(
+    session: AsyncSession, asked: Question, *, period: str | None, limit: int, page: int
+) -> CostList:
     """Return a page of the records that a question is about, newest first."""
+    first = (page - 1) * limit
     if asked.scope.whole_sites():
-        records, total = await _stored(session, asked, limit=limit, offset=(page - 1) * limit)
+        records, total = await _stored(session, asked, period, limit=limit, offset=first)
     else:
-        by_hand, _ = await _stored(session, asked, limit=100_000, offset=0)
-        every = [*by_hand, *await _worked_out(session, asked)]
-        every.sort(key=lambda one: (one.period_start, str(one.site_id)), reverse=True)
-        records, total = every[(page - 1) * limit : page * limit], len(every)
+        by_hand, _ = await _stored(session, asked, period, limit=_MOST, offset=0)
+        derived = await _worked_out(session, asked)
+        if period is not None:
+            await _name_tariffs(session, derived)
+            derived = [one for one in derived if period in (one.tou_breakdown_usd or {})]
+        every = sorted([*by_hand, *derived], key=_age, reverse=True)
+        records, total = every[first : first + limit], len(every)
+        if period is None:
+            await _name_tariffs(session, [one for one in records if one.id is None])
     return CostList(
         ok=True, costs=records, count=len(records), total=total, page=page,
         pages=-(-total // limit), limit=limit, period_start=asked.start, period_end=asked.end,
     )  # fmt: skip
 
 
+def _age(one: CostRecord) -> tuple[datetime, str]:
+    return one.period_start, str(one.site_id)
+
+
 async def _stored(
-    session: AsyncSession, asked: Question, *, limit: int, offset: int
+    session: AsyncSession, asked: Question, period: str | None, *, limit: int, offset: int
 ) -> tuple[list[CostRecord], int]:
     table = ElectricityCost
     query = select(table).where(
@@ -49,10 +66,35 @@ async def _stored(
         table.period_start >= asked.start,
         table.period_start < asked.end,
     )
+    if period is not None:
+        query = query.where(func.jsonb_exists(table.tou_breakdown_usd, period))
     total = await session.scalar(select(func.count()).select_from(query.subquery()))
     newest = query.order_by(table.period_start.desc(), table.id.desc())
     rows = await session.scalars(newest.limit(limit).offset(offset))
     return [record_of(row) for row in rows], total or 0
+
+
+async def _name_tariffs(session: AsyncSession, records: Sequence[CostRecord]) -> None:
+    """Say of worked-out records by which version of which tariff, and in which periods."""
+    by_site: dict[UUID, list[CostRecord]] = {}
+    for one in records:
+        if one.site_id is not None and one.energy_cost_usd is not None:
+            by_site.setdefault(one.site_id, []).append(one)
+    for site_id, found in by_site.items():
+        seconds = [int(one.period_start.timestamp()) for one in found]
+        reigns = await reigns_of(session, site_id, min(seconds), max(seconds) + 1)
+        for one, second in zip(found, seconds, strict=True):
+            reign = reign_at(reigns, second)
+            if reign is not None and one.energy_cost_usd is not None:
+                cost = int(one.energy_cost_usd.scaleb(9))
+                [parts] = period_parts(
+                    reign.rated.tariff, np.array([second]), np.array([cost], np.int64)
+                )
+                one.rate_id, one.rate_version = reign.rated.rate_id, reign.rated.version
+                one.rate_name = reign.rated.name
+                one.tou_breakdown_usd = {
+                    name: money(amount) for name, amount in by_name(parts).items()
+                }
 
 
 def record_of(row: ElectricityCost) -> CostRecord:
@@ -97,7 +139,7 @@ async def _of_client(session: AsyncSession, asked: Question) -> list[CostRecord]
                         kwh=Decimal(int(day.kwh_e6[row])).scaleb(-6),
                         cost=None if cost == UNRATED else Decimal(cost).scaleb(-9),
                         machines=int(day.machines[row]), unknown=int(day.unknown[row]),
-                        th_h=float(day.th_h[row]),
+                        th_h=float(day.th_h[row]), split=bool(day.split[row]),
                     )
                 )  # fmt: skip
     return found
@@ -110,7 +152,8 @@ async def _of_machine(session: AsyncSession, asked: Question, miner_id: UUID) ->
     return [
         _record(
             one.day, one.starts_at, kwh=one.kwh, cost=one.energy_cost, machines=1,
-            unknown=int(one.kwh is None), th_h=one.th_h, miner=(miner_id, miner and miner.ip),
+            unknown=int(one.kwh is None), th_h=one.th_h, split=one.split,
+            miner=(miner_id, miner and miner.ip),
         )
         for one in halves
         if (sites is None or one.day.site_id in sites)
@@ -127,6 +170,7 @@ def _record(
     machines: int,
     unknown: int,
     th_h: float | None,
+    split: bool,
     miner: tuple[UUID, str | None] | None = None,
 ) -> CostRecord:
     rated = cost is not None
@@ -134,7 +178,7 @@ def _record(
     power = kwh * 2 if kwh is not None else None
     return CostRecord(
         id=None,
-        timestamp=now(),
+        timestamp=day.rated_at,
         source="telemetry",
         site_id=day.site_id,
         client_id=day.client_id,
@@ -157,7 +201,7 @@ def _record(
         service_charge_usd=Decimal(0) if rated else None,
         total_cost_usd=cost,
         tou_breakdown_usd=None,
-        energy_taken_as_uniform=False,
+        energy_taken_as_uniform=split,
         machines=machines,
         unknown_machines=unknown,
         th_h=th_h,

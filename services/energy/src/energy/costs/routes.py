@@ -50,6 +50,10 @@ async def list_costs(
     session: Session,
     caller: CostsReader,
     *,
+    period: Annotated[
+        str | None,
+        Query(min_length=1, max_length=128, description="Only what lies in this tariff period"),
+    ] = None,
     limit: Limit = 100,
     page: PageNumber = 1,
 ) -> CostList:
@@ -61,7 +65,7 @@ async def list_costs(
     narrow = filters.miner_id or filters.miner_ip or filters.client_id or caller.client_id
     most = MOST_DAYS_OF_PARTS if narrow else MOST_DAYS
     asked = await question(session, caller, filters, most_days=most)
-    return await records.list_costs(session, asked, limit=limit, page=page)
+    return await records.list_costs(session, asked, period=period, limit=limit, page=page)
 
 
 @router.get("/costs/summary", responses=problems(*_ASKED))

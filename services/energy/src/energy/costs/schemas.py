@@ -167,9 +167,10 @@ class RecordOrder(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    period_start: Moment
-    period_end: Moment
-    """At most a day after the start. Times without offset are in the site's zone, else UTC."""
+    period_start: Moment | None = None
+    period_end: Moment | None = None
+    """At most a day after the start. Times without offset are in the site's zone, else UTC. With
+    neither it is the last whole hour."""
     power_w: PositiveW | None = None
     total_kwh: PositiveKwh | None = None
     site_id: UUID | None = None
