@@ -88,18 +88,23 @@ def _tasks(work: Work, runtime: Runtime) -> list[asyncio.Task[None]]:
     async def reaper() -> None:
         await reap(runtime)
 
-    chosen: dict[str, Callable[[], Awaitable[None]]] = {
-        "relay": relay,
-        "reaper": reaper,
-    }
-    for group in groups_of(work.reactions):
-        chosen[f"consumer {group}".strip()] = partial(reactions, group)
-    for task in work.background:
-        chosen[getattr(task, "__name__", repr(task))] = lambda task=task: task(runtime)
-    return [
-        asyncio.create_task(_supervise(name, make, runtime), name=name)
-        for name, make in chosen.items()
+    chosen: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+        ("relay", relay),
+        ("reaper", reaper),
+        *(
+            (f"consumer {one}".strip(), partial(reactions, one))
+            for one in groups_of(work.reactions)
+        ),
+        *((_name_of(task), partial(task, runtime)) for task in work.background),
     ]
+    return [
+        asyncio.create_task(_supervise(name, make, runtime), name=name) for name, make in chosen
+    ]
+
+
+def _name_of(task: Background) -> str:
+    """Return a name that tells apart what is called `watch` in several modules."""
+    return f"{task.__module__}.{getattr(task, '__name__', repr(task))}"
 
 
 async def _supervise(name: str, make: Callable[[], Awaitable[None]], runtime: Runtime) -> None:
