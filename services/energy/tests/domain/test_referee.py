@@ -7,7 +7,7 @@ for it as many times as the month has days, which is `pro_rata`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
@@ -170,6 +170,15 @@ def case(seed: int) -> Case:
         "ur_monthly_min_charge": float(least),
         **(ratchet if months else {}),
     }
+    if periods == 1 and not any(charges):
+        one_rate = len(steps[0]) == 1
+        tariff = replace(
+            tariff,
+            rate_type="flat" if one_rate else "tiered",
+            windows=(),
+            tiers=() if one_rate else steps[0],
+            flat_rate=steps[0][0].rate if one_rate else None,
+        )
     return Case(tariff, sam, load)
 
 
@@ -216,3 +225,12 @@ def test_the_referee_can_say_no(referee: Referee) -> None:
     dearer = Case(one.tariff, one.sam, one.load_kw + 0.5)
     ours = bill(one.tariff, one.load()).total_cost
     assert abs(float(ours) - sum(referee(dearer.sam, dearer.load_kw))) > 1
+
+
+def test_every_kind_of_rate_was_asked_about() -> None:
+    asked = [case(seed).tariff for seed in range(40)]
+    assert {one.rate_type for one in asked} == {"flat", "tou", "tiered"}
+    assert {one.tier_unit for one in asked} == set(UNITS)
+    assert {one.demand_interval_minutes for one in asked} == {15, 60}
+    assert any(one.demand_ratchet_months for one in asked)
+    assert sum(any(window.tiers for window in one.windows) for one in asked) > 10

@@ -61,18 +61,9 @@ def _in_order(found: dict[Span, int]) -> list[Span]:
     """Sort by month, weekday and minute, and join what touches."""
     spans: list[Span] = []
     for span in sorted(found, key=lambda one: (one.month, found[one], one.start_minute)):
-        last = spans[-1] if spans else None
-        touches = last is not None and last.end_minute == span.start_minute
-        if (
-            last
-            and touches
-            and (last.month, last.day, last.names)
-            == (
-                span.month,
-                span.day,
-                span.names,
-            )
-        ):
+        last = spans[-1] if spans else span
+        ends = (last.month, last.day, last.names, last.end_minute)
+        if ends == (span.month, span.day, span.names, span.start_minute):
             spans[-1] = Span(span.month, span.day, last.start_minute, span.end_minute, span.names)
         else:
             spans.append(span)
@@ -91,12 +82,12 @@ def coverage_of_any_year(tariff: Tariff) -> Coverage:
     holidays = (False, True) if tariff.holidays else (False,)
     days: list[tuple[DayKind, DayKind]] = []
     for month in range(1, 13):
-        befores = (month, (month - 2) % 12 + 1) if tariff.wrap_day == "start" else (month,)
+        eves = (month, (month - 2) % 12 + 1) if tariff.wrap_day == "start" else (month,)
         days += [
-            (DayKind(month, weekday, holiday), DayKind(before, (weekday - 1) % 7, eve))
+            (DayKind(month, weekday, holiday), DayKind(before, (weekday - 1) % 7, rest))
             for weekday in range(7)
             for holiday in holidays
-            for before in befores
-            for eve in (holidays if tariff.wrap_day == "start" else (False,))
+            for before in eves
+            for rest in (holidays if tariff.wrap_day == "start" else (False,))
         ]
     return _covered(tariff, days)
