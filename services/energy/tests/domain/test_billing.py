@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from energy.domain.billing import Bill, bill, bill_exact
+from energy.domain.billing import Bill, bill
 from energy.domain.load import IndexPrices, Interval, Load, Unbillable
 from energy.domain.tariff import Credit, Tariff, Tax, Tier, Window
-from energy.domain.zone import YearMonth, seconds_of
+from energy.domain.zone import seconds_of
 
 D = Decimal
 UTC_DAY = datetime(2026, 6, 1, tzinfo=UTC)
@@ -36,9 +36,6 @@ def total(tariff: Tariff, load: Load, **more: Any) -> Decimal:
 
 def amounts(found: Bill, kind: str) -> list[tuple[str, Decimal]]:
     return [(line.name, line.amount) for line in found.lines if line.kind == kind]
-
-
-# Tiers
 
 
 def test_steps_of_the_month() -> None:
@@ -118,141 +115,6 @@ def test_hours_without_a_window_may_have_steps_of_their_own() -> None:
     assert found.breakdown == {"Peak": D(100), "Flat": D(5) + D(10)}
 
 
-# Demand
-
-
-def test_demand_is_measured_over_its_interval() -> None:
-    """Quarters of 1, 9, 9 and 1 kWh: 36 kW; over half hours 20 kW, but 36 where they slide."""
-    load = loads(1, 9, 9, 1, each=timedelta(minutes=15))
-    by_15 = replace(FLAT, demand_charge_per_kw=D(10))
-    by_30 = replace(by_15, demand_interval_minutes=30)
-    sliding = replace(by_30, demand_window="sliding")
-    assert [bill(one, load).demand_charge for one in (by_15, by_30, sliding)] == [360, 200, 360]
-    assert bill(sliding, load).peaks_kw == {YearMonth(2026, 6): D(36)}
-
-
-def test_a_sliding_window_may_begin_inside_a_reading() -> None:
-    """An hour at 8 kW between hours at 4 and 6: no quarter is above 8; an hour and a half is."""
-    load = loads(3, 9, 9, 3, each=timedelta(minutes=20))
-    tariff = replace(
-        FLAT, demand_charge_per_kw=D(1), demand_interval_minutes=60, demand_window="sliding"
-    )
-    # 20 + 20 minutes at 27 kW and 20 at 9 kW.
-    assert bill(tariff, load).demand_charge == 21
-
-
-def test_a_sliding_peak_of_readings_of_odd_lengths() -> None:
-    """Cut at midnight, at prime numbers of seconds: the units outgrow int64 and stay exact."""
-    start = UTC_DAY + timedelta(seconds=5)
-    ends = [start + timedelta(seconds=one) for one in (86_399, 86_399 + 86_381)]
-    load = Load.of_intervals(
-        [
-            Interval(start, ends[0], kwh=D("86399000.000001")),
-            Interval(ends[0], ends[1], kwh=D("0.000001")),
-        ]
-    )
-    tariff = replace(FLAT, demand_charge_per_kw=D(1), demand_window="sliding")
-    assert bill(tariff, load).lines[1].quantity == 3_600_000
-    assert bill(tariff, load) == bill_exact(tariff, load)
-
-
-def test_energy_outside_the_span_is_no_demand() -> None:
-    """Ten minutes of 90 kW are 15 kWh, which is 60 kW over a quarter of an hour."""
-    load = loads(15, each=timedelta(minutes=10))
-    assert bill(replace(FLAT, demand_charge_per_kw=D(1)), load).demand_charge == 60
-
-
-def test_readings_coarser_than_the_interval_are_said() -> None:
-    tariff = replace(FLAT, demand_charge_per_kw=D(10))
-    [line] = [one for one in bill(tariff, loads(10)).lines if one.kind == "demand"]
-    assert (line.quantity, line.amount) == (10, 100)
-    assert line.note is not None
-    assert line.note.startswith("readings of up to 60 minutes: a higher demand over 15 minutes")
-    constant = Load.of_power(UTC_DAY, UTC_DAY + HOUR, D(10_000))
-    assert [one.note for one in bill(tariff, constant).lines] == [None, None]
-
-
-def test_demand_is_charged_once_a_month() -> None:
-    load = loads(10, 20, start=datetime(2026, 6, 30, 23, tzinfo=UTC))
-    tariff = replace(FLAT, demand_charge_per_kw=D(1))
-    assert amounts(bill(tariff, load), "demand") == [("Demand", D(10)), ("Demand", D(20))]
-
-
-def test_demand_of_periods() -> None:
-    tariff = replace(
-        TWO_PERIODS,
-        demand_charge_per_kw=D(1),
-        windows=tuple(
-            replace(one, tiers=(), rate=D(0), demand_charge_per_kw=D(charge))
-            for one, charge in zip(TWO_PERIODS.windows, (5, 2), strict=True)
-        ),
-    )
-    load = loads(10, 20, start=UTC_DAY + 11 * HOUR)
-    assert amounts(bill(tariff, load), "demand") == [
-        ("Demand", D(20)),
-        ("Demand Day", D(50)),
-        ("Demand Night", D(40)),
-    ]
-    shared = replace(
-        tariff,
-        windows=tuple(
-            replace(one, demand_period="All day", demand_charge_per_kw=D(2))
-            for one in tariff.windows
-        ),
-    )
-    assert amounts(bill(shared, load), "demand") == [
-        ("Demand", D(20)),
-        ("Demand All day", D(40)),
-    ]
-
-
-def test_a_ratchet_remembers_the_months_before() -> None:
-    tariff = replace(
-        FLAT,
-        demand_charge_per_kw=D(1),
-        demand_ratchet_percent=D(80),
-        demand_ratchet_months=2,
-        demand_interval_minutes=60,
-    )
-    peaks = {YearMonth(2026, 4): D(200), YearMonth(2026, 3): D(900)}
-    found = bill(tariff, loads(50), earlier_peaks_kw=peaks)
-    [line] = [one for one in found.lines if one.kind == "demand"]
-    assert (line.quantity, line.note) == (160, "80 % of the peak of 2026-04")
-    assert found.peaks_kw == {YearMonth(2026, 6): D(50)}
-
-
-def test_a_ratchet_within_one_bill() -> None:
-    """Months of 100, 10, 10 and 10 kW: 90, 90, then forgotten."""
-    load = Load.of_intervals(
-        [
-            Interval(
-                datetime(2026, month, 5, tzinfo=UTC),
-                datetime(2026, month, 5, 1, tzinfo=UTC),
-                kwh=D(100 if month == 1 else 10),
-            )
-            for month in range(1, 5)
-        ]
-    )
-    tariff = replace(
-        FLAT,
-        demand_charge_per_kw=D(1),
-        demand_ratchet_percent=D(90),
-        demand_ratchet_months=2,
-    )
-    assert [one for _, one in amounts(bill(tariff, load), "demand")] == [100, 90, 90, 10]
-
-
-def test_coincident_peaks_count_the_systems_hours() -> None:
-    hours = tuple((UTC_DAY + n * HOUR, UTC_DAY + (n + 1) * HOUR) for n in (1, 3, 99))
-    tariff = replace(FLAT, coincident_peak_per_kw=D(4), coincident_hours=hours)
-    found = bill(tariff, loads(1, 20, 1, 40, 1))
-    assert (found.coincident_charge, found.demand_charge) == (120, 0)
-    assert bill(tariff, loads(5)).coincident_charge == 0
-
-
-# Index
-
-
 def test_an_index_may_be_negative_and_split_a_reading() -> None:
     tariff = Tariff(name="i", rate_type="index", timezone="UTC", adder_per_kwh=D("0.01"))
     half = timedelta(minutes=30)
@@ -291,9 +153,6 @@ def test_where_nothing_was_used_no_price_is_missed() -> None:
         with pytest.raises(Unbillable) as refused:
             bill(tariff, load, index=known)
         assert refused.value.code == "price_missing"
-
-
-# Charges of time, and what stands around the sum
 
 
 def test_services_by_shares_of_days_and_months() -> None:
@@ -354,9 +213,6 @@ def test_energy_given_is_paid_and_not_netted() -> None:
     unpaid = bill(FLAT, loads(10, -5))
     assert unpaid.export_credit == 0
     assert unpaid.lines[-1].note == "nothing is paid for it"
-
-
-# The bill itself
 
 
 def test_no_use_has_no_average() -> None:
