@@ -66,6 +66,21 @@ async def test_a_shift_saves_the_difference_of_the_prices(
     assert [one["id"] for one in listed["items"]] == [row["id"]]
 
 
+async def test_days_are_in_the_ledger_once(
+    client: AsyncClient, new_site: Any, rate: Any, used: Any
+) -> None:
+    site_id = await new_site()
+    await rate(site_id)
+    await weeks(site_id, used)
+    row = (await client.post(URL, json=body(site_id))).json()
+    again = await client.post(URL, json=body(site_id, start_date="2026-11-10"))
+    assert (again.status_code, again.json()["code"]) == (409, "shift_overlaps")
+    assert again.json()["saving_id"] == row["id"]
+    assert (await client.delete(f"{URL}/{row['id']}")).status_code == 204
+    assert (await client.delete(f"{URL}/{row['id']}")).status_code == 404
+    assert (await client.post(URL, json=body(site_id))).status_code == 201
+
+
 async def test_a_late_half_hour_changes_a_shift_that_is_not_final(
     client: AsyncClient, runtime: Runtime, new_site: Any, rate: Any, used: Any
 ) -> None:

@@ -22,6 +22,7 @@ from energy.carbon.schemas import (
 )
 from energy.facts.models import Miner
 from energy.facts.reading import site_of
+from energy.tariffs.publishing import note
 from energy.usage.half_hours import (
     HALF_HOUR_S,
     HalfHours,
@@ -58,7 +59,7 @@ async def put_setting(
 ) -> CarbonSetting:
     """Say where a site's intensity comes from."""
     await site_of(session, site_id)
-    return await session.merge(
+    setting = await session.merge(
         CarbonSetting(
             organisation_id=caller.organisation_id,
             site_id=site_id,
@@ -69,6 +70,9 @@ async def put_setting(
             updated_at=now(),
         )
     )
+    said = body.region or f"{body.stated_g_per_kwh} g/kWh"
+    await note(session, caller, "carbon.set", site_id, object_type="site", said=said)
+    return setting
 
 
 async def show_intensities(

@@ -29,6 +29,7 @@ from energy.reconciliation.comparing import BillLine, Difference, compare, sums
 from energy.reconciliation.models import Reconciliation
 from energy.reconciliation.ours import Period, our_lines
 from energy.reconciliation.sheet import DecimalMark, Sheet
+from energy.tariffs.publishing import note
 from energy.usage.half_hours import HALF_HOUR_S, span_of_days
 
 LONGEST_DAYS = 366
@@ -102,6 +103,10 @@ async def create(
     made.provenance = _provenance(period, used, theirs)
     session.add(made)
     await session.flush()
+    await note(
+        session, caller, "reconciliation.create", made.id, object_type="reconciliation",
+        site_id=str(site.id), difference=f"{made.difference:f}",
+    )  # fmt: skip
     return made
 
 
@@ -252,13 +257,15 @@ async def one(session: AsyncSession, reconciliation_id: UUID) -> Reconciliation:
     return found
 
 
-async def remove(session: AsyncSession, reconciliation_id: UUID) -> None:
+async def remove(session: AsyncSession, caller: Principal, reconciliation_id: UUID) -> None:
     """Take a reconciliation away.
 
     Raises:
         ReconciliationNotFound: there is none of this id.
     """
     await session.delete(await one(session, reconciliation_id))
+    kind = "reconciliation"
+    await note(session, caller, "reconciliation.remove", reconciliation_id, object_type=kind)
 
 
 def cells(row: Reconciliation) -> list[list[Any]]:

@@ -98,9 +98,11 @@ async def get_reconciliation(
 
 
 @router.delete("/{reconciliation_id}", status_code=204, responses=problems(ReconciliationNotFound))
-async def remove_reconciliation(reconciliation_id: UUID, session: Session, _: CostsWriter) -> None:
+async def remove_reconciliation(
+    reconciliation_id: UUID, session: Session, caller: CostsWriter
+) -> None:
     """Take a reconciliation away, to make it anew."""
-    await keeping.remove(session, reconciliation_id)
+    await keeping.remove(session, caller, reconciliation_id)
 
 
 @router.get(

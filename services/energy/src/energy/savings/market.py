@@ -3,10 +3,11 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from energy.facts.models import NetworkEpoch, Quote
@@ -14,6 +15,9 @@ from energy.facts.reading import BTC_USD, epoch_at, epochs_between, in_force
 
 _OLDEST_QUOTE = timedelta(hours=6)
 """A price from further back is none of the half-hour's."""
+
+_HALF_HOUR, _A_MOMENT = timedelta(minutes=30), timedelta(microseconds=1)
+_GRID = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +58,41 @@ class Market:
 
 
 async def market_at(session: AsyncSession, instants: Sequence[datetime]) -> Market:
-    """Return the epoch and the last quote at each of some instants, which ascend."""
+    """Return the epoch and the last quote at each of some instants.
+
+    They ascend, and each begins a half-hour.
+    """
     if not instants:
         return Market([], [])
     first, last = instants[0], instants[-1]
     epochs = await epochs_between(session, first, last + timedelta(days=30))
-    # The one question that knows how long the last epoch may still count.
-    latest = await epoch_at(session, last)
+    # Of each half-hour (its end included) the last quote: more are asked for by no instant here.
+    half_hour = func.date_bin(_HALF_HOUR, Quote.at - _A_MOMENT, _GRID)
     rows = list(
         await session.scalars(
             select(Quote)
+            .ext(distinct_on(half_hour))
             .where(Quote.pair == BTC_USD, Quote.at > first - _OLDEST_QUOTE, Quote.at <= last)
-            .order_by(Quote.at, Quote.version)
+            .order_by(half_hour, Quote.at.desc(), Quote.version.desc())
         )
     )
     times = [row.at for row in rows]
-    seen_until = last if latest is not None else None
+    seen_until = await _seen_until(session, epochs, rows, last)
     return Market(
         [in_force(epochs, at, seen_until=seen_until) for at in instants],
         [_quote(rows, times, at) for at in instants],
     )
+
+
+async def _seen_until(
+    session: AsyncSession, epochs: Sequence[NetworkEpoch], rows: Sequence[Quote], last: datetime
+) -> datetime | None:
+    """Return how long the newest epoch is known to have held."""
+    if await epoch_at(session, last) is not None:
+        return last
+    # The half-hour that runs has no quote at its end yet: the last one counts for it too.
+    named = [row.at for row in rows if epochs and row.difficulty == epochs[-1].difficulty]
+    return max(named) + _HALF_HOUR if named else None
 
 
 def _quote(rows: Sequence[Quote], times: Sequence[datetime], at: datetime) -> Quote | None:

@@ -16,7 +16,7 @@ from energy.facts.reading import SiteUnknown
 from energy.savings import listing, shifts
 from energy.savings.listing import EndBeforeStart, SavingNotFound, Wanted
 from energy.savings.schemas import Kind, NewShift, SavingsSum, SavingView
-from energy.savings.shifts import BaselineIncomplete, ShiftUnclear
+from energy.savings.shifts import BaselineIncomplete, ShiftNotFound, ShiftOverlaps, ShiftUnclear
 from energy.tariffs.amounts import Currency, Day
 from energy.usage.sheets import BINARY, CSV, TEXT, XLSX, csv_of, download, xlsx_of
 
@@ -93,11 +93,17 @@ async def download_savings_xlsx(
 @router.post(
     "/shifts",
     status_code=201,
-    responses=problems(SiteUnknown, ShiftUnclear, BaselineIncomplete),
+    responses=problems(SiteUnknown, ShiftUnclear, ShiftOverlaps, BaselineIncomplete),
 )
 async def create_shift(body: NewShift, session: Session, caller: CostsWriter) -> SavingView:
     """Put a shift into the ledger: what the same energy would have cost at a baseline's hours."""
     return SavingView.model_validate(await shifts.create(session, caller, body))
+
+
+@router.delete("/shifts/{saving_id}", status_code=204, responses=problems(ShiftNotFound))
+async def remove_shift(saving_id: UUID, session: Session, caller: CostsWriter) -> None:
+    """Take a shift out of the ledger; what plans have saved stays."""
+    await shifts.remove(session, caller, saving_id)
 
 
 @router.get("/{saving_id}", responses=problems(SavingNotFound))

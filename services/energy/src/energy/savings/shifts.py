@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog import get_logger
 
 from common.auth import Principal
 from common.clock import now
-from common.errors import Conflict, Invalid
+from common.errors import Conflict, Invalid, NotFound
 from common.ids import new_id
 from common.runtime import Runtime
 from energy.costs.keeping import peaks_before
@@ -29,10 +29,12 @@ from energy.savings.models import Saving
 from energy.savings.schemas import NewShift
 from energy.savings.shifting import profile, shifted
 from energy.savings.worth import instants, worth
+from energy.tariffs.publishing import note
 from energy.usage.half_hours import span_of_days
 
 log = get_logger()
 _LONGEST_DAYS = 92
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:id, 5306))")
 _AGAIN = timedelta(hours=1)
 _AT_ONCE = 100
 _RULE = (
@@ -43,6 +45,14 @@ _RULE = (
 
 class ShiftUnclear(Invalid):
     title: ClassVar[str] = "The two spans cannot be compared"
+
+
+class ShiftOverlaps(Conflict):
+    title: ClassVar[str] = "These days are in the ledger already"
+
+
+class ShiftNotFound(NotFound):
+    title: ClassVar[str] = "No such shift"
 
 
 class BaselineIncomplete(Conflict):
@@ -74,16 +84,48 @@ async def create(session: AsyncSession, caller: Principal, body: NewShift) -> Sa
     Raises:
         SiteUnknown: there is no such site.
         ShiftUnclear: the spans overlap, end before they start, or are not over.
+        ShiftOverlaps: another shift of the site is of the same days.
         BaselineIncomplete: there are half-hours of a day of which the baseline knows nothing.
     """
     site = await site_of(session, body.site_id)
     spans = Spans(body.start_date, body.end_date, body.baseline_start_date, body.baseline_end_date)
     _check(spans, datetime.now(ZoneInfo(site.timezone)).date())  # noqa: TID251
+    await _refuse_twice(session, site, spans)
     shift_id = new_id()
     await _settle(session, _Shift(shift_id, caller.organisation_id, site, spans, body.note))
     found = await session.scalar(select(Saving).where(Saving.source_id == shift_id))
     assert found is not None
+    await note(session, caller, "saving.shift", found.id, object_type="saving")
     return found
+
+
+async def remove(session: AsyncSession, caller: Principal, saving_id: UUID) -> None:
+    """Take a shift out of the ledger.
+
+    Raises:
+        ShiftNotFound: there is none of this id.
+    """
+    found = await session.get(Saving, saving_id)
+    if found is None or found.kind != "shift":
+        raise ShiftNotFound("There is no shift of this id; a plan's line stays.")
+    await session.delete(found)
+    await note(session, caller, "saving.remove", saving_id, object_type="saving")
+
+
+async def _refuse_twice(session: AsyncSession, site: Site, spans: Spans) -> None:
+    """Refuse days that another shift tells of: their saving would be counted twice."""
+    start, end = span_of_days(spans.first, spans.last, site.timezone)
+    await session.execute(_ONE_AT_A_TIME, {"id": str(site.id)})
+    before = await session.scalar(
+        select(Saving.id).where(
+            Saving.kind == "shift",
+            Saving.site_id == site.id,
+            Saving.starts_at < end,
+            Saving.ends_at > start,
+        )
+    )
+    if before is not None:
+        raise ShiftOverlaps("Take that shift away first.", saving_id=str(before))
 
 
 def _check(spans: Spans, today: date) -> None:
