@@ -10,6 +10,8 @@ import pytest
 
 from common.testing import TenantSessions
 from energy.facts.models import Site
+from energy.main import create_app
+from energy.settings import Settings
 
 RATES = "/api/electricity/rates"
 SERIES = "/api/electricity/index-series"
@@ -139,3 +141,49 @@ async def test_compared_rates_are_read_at_once_and_keep_their_order(
     found = (await client.post("/api/electricity/compare", json=body)).json()["comparisons"]
     assert [one["rate_used"]["id"] for one in found] == [ids[1], ids[2], ids[0]]
     assert Decimal(found[2]["more_than_cheapest_usd"]) == Decimal("14.4")
+
+
+@pytest.mark.parametrize(
+    ("intervals", "field"),
+    [
+        (5, "intervals"),
+        ("many", "intervals"),
+        ({"start": 1}, "intervals"),
+        ([], "intervals"),
+        ([5], "intervals"),
+        ([{"start": "2026-07-01T00:00:00Z", "end": "2026-07-01T01:00:00Z", "kwh": "x"}], "kwh"),
+        ([{"start": "2026-07-01T00:00:00Z", "kwh": "1"}], "end"),
+        ([{"end": "tomorrow"}] * 600, "start"),
+    ],
+)
+@pytest.mark.parametrize("path", ["calculate", "compare"])
+async def test_what_is_no_list_of_readings_is_refused(
+    client: httpx.AsyncClient, path: str, intervals: object, field: str
+) -> None:
+    rate = {"rate": FLAT} if path == "calculate" else {"rates": [FLAT]}
+    body = rate | {"intervals": intervals}
+    refused = await client.post(f"/api/electricity/{path}", json=body)
+    assert refused.status_code == 422, refused.text
+    problem = refused.json()
+    assert problem["field"] == field
+    assert problem["errors"][0]["pointer"].startswith("/body/intervals")
+
+
+def test_readings_are_told_in_the_schema_though_they_are_read_later(settings: Settings) -> None:
+    schemas = create_app(settings).openapi()["components"]["schemas"]
+    told = schemas["Calculation"]["properties"]["intervals"]["anyOf"][0]
+    assert told["items"]["$ref"].endswith("/Reading")
+    assert told["maxItems"] == 110_000
+
+
+async def test_a_correction_of_the_first_version_holds_before_it_too(
+    client: httpx.AsyncClient,
+) -> None:
+    since = {"valid_from": "2026-01-01T00:00:00Z"}
+    made = await client.post(RATES, json=FLAT | since | {"active": True})
+    rate_id = made.json()["rate"]["id"]
+    await client.put(f"{RATES}/{rate_id}", json=since | {"flat_rate_usd_per_kwh": "0.21"})
+    for asked in ("2025-06-01T00:00:00Z", "2026-06-01T00:00:00Z"):
+        found = await client.get("/api/electricity/current-rate", params={"timestamp": asked})
+        assert found.json()["rate_usd_per_kwh"] == "0.21"
+        assert found.json()["rate"]["version"] == 2

@@ -70,7 +70,8 @@ def period_at(tariff: Tariff, instant: datetime, index: IndexPrices | None = Non
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     slot = FALLBACK
-    for days in HORIZONS_DAYS:
+    # Without a schedule there is nothing to look for, however far.
+    for days in HORIZONS_DAYS if tariff.windows else ():
         line = timeline(tariff, second - days * 86_400, second + days * 86_400)
         found = keys[line.slot]
         here = int(line.rows_at(np.array([second]))[0])

@@ -96,8 +96,8 @@ async def in_force(
             f"No rate is in force ({place}): create one, or activate one of those that exist.",
             field="site_id" if site_id else "location",
         )
-    [(rate_id, version, _, body)] = await versions_chosen(session, [chosen])
-    return _asked(rate_id, version, StoredTerms.model_validate(body))
+    version = (await versions_chosen(session, [chosen]))[chosen]
+    return Asked(version.rate_id, version.version, version.terms, version.tariff)
 
 
 async def sent_along(session: AsyncSession, rate: InlineRate) -> Asked:

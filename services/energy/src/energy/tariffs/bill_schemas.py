@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, SkipValidation, TypeAdapter, model_validator
 
 from energy.domain.tariff import RateType
 from energy.tariffs.amounts import Amount, Kwh, Moment, PowerW, PricePerMwh, Rounded, Whole
@@ -29,6 +29,19 @@ class Reading(Part):
     )
 
 
+Readings = Annotated[list[Reading], Field(min_length=1, max_length=MOST_READINGS)]
+_readings = TypeAdapter(Readings)
+
+
+def readings_of(given: object) -> list[Reading]:
+    """Return the readings of a request.
+
+    Raises:
+        ValidationError: they are none.
+    """
+    return _readings.validate_python(given)
+
+
 class InlineRate(RateInput):
     """A rate that is sent along and not stored."""
 
@@ -40,7 +53,8 @@ class Use(Part):
     """A load: a constant power over a span, or readings."""
 
     power_w: PowerW | None = None
-    intervals: Annotated[list[Reading], Field(min_length=1, max_length=MOST_READINGS)] | None = None
+    intervals: SkipValidation[Readings] | None = None
+    """As they came: `readings_of` reads them, on another thread where they are many."""
     start_time: Moment | None = Field(
         default=None,
         description="Start of what is billed. A time without offset is in the rate's own zone. "

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -38,7 +39,9 @@ from energy.tariffs.bill_schemas import (
     SpanView,
     TierView,
     Use,
+    readings_of,
 )
+from energy.tariffs.parts import read_part
 from energy.tariffs.reading import index_prices
 from energy.tariffs.schedules import clock_of
 
@@ -69,22 +72,24 @@ class Billed:
 
 async def calculate(session: AsyncSession, wish: Calculation) -> BillView:
     """Return what a load would cost under a stored rate, one in force now, or one sent along."""
+    given = await _read(wish)
     if wish.rate is not None:
         asked = await asking.sent_along(session, wish.rate)
     elif wish.rate_id is not None:
         asked = await asking.by_id(session, wish.rate_id)
     else:
         asked = await asking.in_force(session, site_id=wish.site_id, location=wish.location)
-    billed = await _billed(session, asked, wish)
+    billed = await _billed(session, asked, wish, given)
     return _view(asked, billed)
 
 
 async def compare(session: AsyncSession, wish: Comparison) -> ComparisonView:
     """Return what a load would cost under each of some rates, the cheapest first."""
+    given = await _read(wish)
     results: list[tuple[Asked, Billed | LoadRefused]] = []
     for asked in await asking.several(session, wish.rate_ids, wish.rates):
         try:
-            results.append((asked, await _billed(session, asked, wish)))
+            results.append((asked, await _billed(session, asked, wish, given)))
         except LoadRefused as problem:
             if problem.extensions.get("code_of_cause") != "price_missing":
                 raise
@@ -152,15 +157,16 @@ def _span_view(span: CoverageSpan) -> SpanView:
     )
 
 
-async def _billed(session: AsyncSession, asked: Asked, use: Use) -> Billed:
-    """Return the bill of a load.
+async def _billed(
+    session: AsyncSession, asked: Asked, use: Use, given: Sequence[Reading]
+) -> Billed:
+    """Return the bill of a load, whose readings have been read.
 
     Raises:
         LoadRefused: it cannot be priced.
     """
     if (use.power_w is None) == (use.intervals is None):
         raise LoadRefused("Give either power_w or intervals.", field="power_w")
-    given = use.intervals or []
     many = len(given) >= _MANY_READINGS
     order = await asyncio.to_thread(_in_order, given, asked) if many else _in_order(given, asked)
     readings = [reading for _, reading in order]
@@ -178,6 +184,20 @@ async def _billed(session: AsyncSession, asked: Asked, use: Use) -> Billed:
 
     is_long = many or end - start > _LONG
     return Billed(start, end, await asyncio.to_thread(run) if is_long else run())
+
+
+async def _read(use: Use) -> list[Reading]:
+    """Return the readings of a request, none where a power is given.
+
+    Raises:
+        Problem: they are no readings (422, with the field named).
+    """
+    if use.intervals is None:
+        return []
+    given = cast("Any", use.intervals)  # as it was sent: nobody has looked at it
+    read = partial(read_part, readings_of, given, "intervals")
+    many = isinstance(given, list) and len(use.intervals) >= _MANY_READINGS
+    return await asyncio.to_thread(read) if many else read()
 
 
 def _in_order(given: Sequence[Reading], asked: Asked) -> list[tuple[int, Interval]]:

@@ -1,28 +1,28 @@
 """Taking rates in from elsewhere, and giving them out."""
 
+import asyncio
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.auth import Principal
-from common.errors import Invalid, problem_of_validation
+from common.errors import Invalid
 from energy.tariffs import index_series, octopus, registry, urdb
 from energy.tariffs.activation import one_at_a_time
 from energy.tariffs.import_schemas import EXPORT_FORMAT, ImportRequest, ImportResult, RateExport
 from energy.tariffs.index_schemas import SeriesView
+from energy.tariffs.index_series import Price
 from energy.tariffs.models import IndexSeries, RateVersion
+from energy.tariffs.parts import read_part
 from energy.tariffs.publishing import note, view_of
 from energy.tariffs.registry import RateNotFound
 from energy.tariffs.schemas import NewRate, RateView
 from energy.tariffs.terms import RateFields
 from energy.tariffs.urdb_document import UrdbRate, lower_names, only_rate
 
-M = TypeVar("M", bound=BaseModel)
 _OVERRIDES = (
     "name", "location", "site_id", "active", "valid_from", "timezone", "daily_service_charge_usd",
 )  # fmt: skip
@@ -56,14 +56,14 @@ async def take_in(session: AsyncSession, principal: Principal, wish: ImportReque
 
 async def _urdb(session: AsyncSession, principal: Principal, wish: ImportRequest) -> _Taken:
     document = lower_names(only_rate(wish.document))
-    found = urdb.read(_read(UrdbRate, document, "document"), document)
+    found = urdb.read(read_part(UrdbRate.model_validate, document, "document"), document)
     rate = await registry.create_rate(session, principal, _new_rate(found.fields, wish))
     return _Taken(rate, found.warnings)
 
 
 async def _octopus(session: AsyncSession, principal: Principal, wish: ImportRequest) -> _Taken:
-    page = _read(octopus.UnitRates, octopus.page_of(wish.document), "document")
-    prices = octopus.prices_of(page, vat=wish.vat, payment_method=wish.payment_method)
+    # Twenty thousand of them take their time: others are answered meanwhile.
+    page, prices = await asyncio.to_thread(_unit_rates, wish)
     warnings = ["The document is one page of several; import the others too."] if page.next else []
     if wish.rate_id is not None:
         row = await registry.rate_of(session, wish.rate_id)
@@ -83,6 +83,12 @@ async def _octopus(session: AsyncSession, principal: Principal, wish: ImportRequ
         rate = await registry.create_rate(session, principal, body)
     await index_series.add_prices(session, principal, series, prices)
     return _Taken(rate, warnings, await index_series.view_of(session, series))
+
+
+def _unit_rates(wish: ImportRequest) -> tuple[octopus.UnitRates, list[Price]]:
+    given = octopus.page_of(wish.document)
+    page = read_part(octopus.UnitRates.model_validate, given, "document")
+    return page, octopus.prices_of(page, vat=wish.vat, payment_method=wish.payment_method)
 
 
 async def _series_of_rate(session: AsyncSession, series_id: str | None) -> IndexSeries:
@@ -111,20 +117,7 @@ def _new_rate(fields: dict[str, Any], wish: ImportRequest) -> NewRate:
     """Return the rate to be stored: what the request says comes before the document."""
     said = {name: getattr(wish, name) for name in _OVERRIDES}
     over = {name: value for name, value in said.items() if value is not None}
-    return _read(NewRate, fields | over, "document")
-
-
-def _read(model: type[M], value: object, place: str) -> M:
-    """Read a part of a document.
-
-    Raises:
-        Problem: it is not what the format says (422, with the field named).
-    """
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        found = [one | {"loc": ("body", place, *one["loc"])} for one in error.errors()]
-        raise problem_of_validation(RequestValidationError(found)) from error
+    return read_part(NewRate.model_validate, fields | over, "document")
 
 
 async def give_out(session: AsyncSession, rate_id: UUID, version: int | None) -> RateExport:

@@ -1,5 +1,6 @@
 """HTTP of the index series: prices that change by the interval."""
 
+import asyncio
 from typing import Annotated
 from uuid import UUID
 
@@ -115,7 +116,7 @@ async def upload_index_prices(
     """Add the prices of a CSV or xlsx file with the columns `start, end, price_per_mwh`."""
     series = await index_series.series_of(session, series_id)
     content, _ = await uploaded(request)
-    prices = index_series.prices_of(index_series.rows_of_file(content), timezone)
+    prices = await asyncio.to_thread(index_series.prices_of_file, content, timezone)
     await index_series.add_prices(session, principal, series, prices)
     return SeriesAnswer(series=await index_series.view_of(session, series))
 

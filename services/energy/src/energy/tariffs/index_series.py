@@ -175,6 +175,16 @@ def _chunks(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     return (rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK))
 
 
+def prices_of_file(content: bytes, zone: str) -> list[Price]:
+    """Return the prices of a file in order; times without offset are in the zone.
+
+    Raises:
+        PricesRefused: a row is no price.
+        PricesOverlap: two of them claim the same time.
+    """
+    return prices_of(rows_of_file(content), zone)
+
+
 def rows_of_file(content: bytes) -> list[PriceRow]:
     """Return the prices of a CSV or xlsx file: start, end (or none), price_per_mwh.
 

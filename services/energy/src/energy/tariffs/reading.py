@@ -1,9 +1,9 @@
 """Questions about rates that other features ask: which one is in force, and what it says."""
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select, tuple_
@@ -15,6 +15,23 @@ from energy.tariffs.models import IndexPrice, RateActivation, RateVersion
 from energy.tariffs.places import Whereabouts, whereabouts
 from energy.tariffs.terms import StoredTerms
 from energy.tariffs.timeline import Chosen, Edition, Reign, Timeline
+
+_MOST_READ_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a rate with its fields. It never changes: bills refer to it."""
+
+    rate_id: UUID
+    version: int
+    name: str
+    terms: StoredTerms
+    tariff: Tariff
+
+
+_read_once: OrderedDict[Chosen, Version] = OrderedDict()
+"""Versions by use, the latest last. Who may see one is decided before it is looked up here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,26 +138,35 @@ async def timeline_of(
     return Timeline(where.places, list(reigns), list(editions))
 
 
-async def versions_chosen(
-    session: AsyncSession, chosen: Iterable[Chosen]
-) -> list[tuple[UUID, int, str, dict[str, Any]]]:
-    """Return versions with their names and fields."""
-    rows = await session.execute(
-        select(RateVersion.rate_id, RateVersion.version, RateVersion.name, RateVersion.body).where(
-            tuple_(RateVersion.rate_id, RateVersion.version).in_(list(chosen))
+async def versions_chosen(session: AsyncSession, chosen: Iterable[Chosen]) -> dict[Chosen, Version]:
+    """Return versions that the session has seen to be its own, read once by this process."""
+    wanted = set(chosen)
+    found = {key: _read_once[key] for key in wanted & _read_once.keys()}
+    missing = list(wanted - found.keys())
+    if missing:
+        rows = await session.execute(
+            select(
+                RateVersion.rate_id, RateVersion.version, RateVersion.name, RateVersion.body
+            ).where(tuple_(RateVersion.rate_id, RateVersion.version).in_(missing))
         )
-    )
-    return [(row.rate_id, row.version, row.name, row.body) for row in rows]
+        for row in rows:
+            terms = StoredTerms.model_validate(row.body)
+            version = Version(row.rate_id, row.version, row.name, terms, terms.tariff())
+            found[row.rate_id, row.version] = version
+    for key, version in found.items():
+        _read_once[key] = version
+        _read_once.move_to_end(key)
+    while len(_read_once) > _MOST_READ_ONCE:
+        _read_once.popitem(last=False)
+    return found
 
 
 async def _tariffs(session: AsyncSession, chosen: Iterable[Chosen]) -> dict[Chosen, RatedTariff]:
-    return {row[:2]: rated(*row) for row in await versions_chosen(session, chosen)}
-
-
-def rated(rate_id: UUID, version: int, name: str, body: dict[str, Any]) -> RatedTariff:
-    """Return a stored version as a tariff."""
-    terms = StoredTerms.model_validate(body)
-    return RatedTariff(rate_id, version, name, terms.tariff(), terms.index_series_id)
+    found = await versions_chosen(session, chosen)
+    return {
+        key: RatedTariff(*key, one.name, one.tariff, one.terms.index_series_id)
+        for key, one in found.items()
+    }
 
 
 async def index_prices(

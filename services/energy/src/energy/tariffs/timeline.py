@@ -79,9 +79,7 @@ class Timeline:
         return (reign for reign in self.reigns if reign.place == place)
 
     def _edition(self, rate_id: UUID, instant: datetime) -> int:
-        """Return the newest version that had begun, else the one that begins first."""
+        """Return the newest version that had begun; before all of them, what held at first."""
         own = [edition for edition in self.editions if edition.rate_id == rate_id]
-        begun = [edition.version for edition in own if edition.valid_from <= instant]
-        return (
-            max(begun) if begun else min(own, key=lambda one: (one.valid_from, one.version)).version
-        )
+        since = max(instant, min(edition.valid_from for edition in own))
+        return max(edition.version for edition in own if edition.valid_from <= since)
