@@ -11,7 +11,8 @@ from python_calamine import CalamineWorkbook
 
 from common.ids import new_id
 from common.tabular import write_xlsx
-from common.testing import ALL_SCOPES, ClientFor
+from common.testing import ALL_SCOPES, ClientFor, TenantSessions
+from energy.costs.reading import cost_between
 
 URL = "/api/electricity/reconciliations"
 DAY = datetime(2026, 11, 10, tzinfo=UTC)
@@ -129,6 +130,39 @@ async def test_demand_is_compared_in_kw_and_once_for_a_period_across_months(
     said = await upload(client, site_id, bill=bill, start_date="2026-10-31", end_date="2026-11-01")
     assert Decimal(said["our_total"]) == 500
     assert Decimal(said["causes"]["demand_kw"]) == 50
+
+
+async def test_a_month_under_two_versions_of_a_rate_is_what_recording_says(
+    client: AsyncClient, new_site: Any, rate: Any, used: Any, tenant_session: TenantSessions
+) -> None:
+    site_id = await new_site()
+    rate_id = await rate(
+        site_id, demand_charge_usd_per_kw="5", demand_interval_minutes=30,
+        daily_service_charge_usd="1", monthly_service_charge_usd="31",
+    )  # fmt: skip
+    change = {
+        "flat_rate_usd_per_kwh": "0.20", "demand_charge_usd_per_kw": "6",
+        "valid_from": "2026-10-17T00:00:00Z",
+    }  # fmt: skip
+    changed = await client.put(f"/api/electricity/rates/{rate_id}", json=change)
+    assert changed.status_code == 200, changed.text
+    first, end = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
+    for day, kwh in ((10, 40.0), (20, 50.0)):
+        await used(site_id, first + timedelta(days=day), [kwh] * 48)
+    said = await upload(
+        client, site_id, bill=HEADER + "Energy,4320,kWh,,1\n",
+        start_date="2026-10-01", end_date="2026-10-31",
+    )  # fmt: skip
+    async with tenant_session() as session:
+        recorded = await cost_between(session, site_id=site_id, start=first, end=end)
+    # Peak 100 kW at 5 for 16 of 31 days and at 6 for 15; 1 + 1 a day of service.
+    demand = Decimal(100) * (5 * 16 + 6 * 15) / 31
+    whole = Decimal(40 * 48) / 10 + Decimal(50 * 48) / 5 + demand + 62
+    assert abs(Decimal(said["our_total"]) - whole) < Decimal("0.00001")
+    # Recording charges the days of which it has been told; the rest is the same.
+    assert abs(recorded.demand_charge - demand) < Decimal("0.00001")
+    assert recorded.energy_cost == Decimal(672)
+    assert [one["rate_version"] for one in said["provenance"]["tariffs"]] == [1, 2]
 
 
 @pytest.mark.parametrize(
