@@ -87,6 +87,9 @@ async def test_each_machine_client_and_site_by_the_quote_of_the_day(
     assert [(one["name"], one["profit_usd"]) for one in clients] == [
         ("Ada", "0.660000"), ("Own machines", "-0.020000"),
     ]  # fmt: skip
+    for by in ("machine", "client", "site"):
+        [alone] = (await got(client, PATH, by=by, miner_id=machine))["items"]
+        assert (alone["profit_usd"], alone["fixed_charges_usd"]) == ("0.660000", None)
     answer = await got(client, PATH, by="site")
     [whole] = answer["items"]
     assert (whole["energy_cost_usd"], whole["fixed_charges_usd"]) == ("0.360000", "0.500000")

@@ -66,13 +66,11 @@ async def test_a_job_rates_anew_and_says_what_it_changed(
         await close(site, DAY + timedelta(days=day), [(new_id(), None, 1.0, 1.0)])
     await rate()
     async with worker_session() as session:
-        # As if they had been rated by a tariff that has been corrected since.
-        version = text(
-            "UPDATE energy.electricity_rate_version SET body = body || "
-            '\'{"flat_rate_usd_per_kwh": "0.50"}\' WHERE organisation_id = :org'
+        # As if they had been rated wrongly.
+        wrong = text(
+            "UPDATE energy.cost_day SET energy_cost = 0.5, digest = '' WHERE site_id = :id"
         )
-        owner = await session.scalar(select(Site.organisation_id).where(Site.id == site))
-        await session.execute(version, {"org": owner})
+        await session.execute(wrong, {"id": site})
     wish = {"site_id": str(site), "start_date": "2026-05-05"}
     accepted = await client.post(RERATE, json=wish)
     assert accepted.status_code == 202, accepted.text
@@ -81,10 +79,11 @@ async def test_a_job_rates_anew_and_says_what_it_changed(
         job = await ended(client, accepted.json()["job_id"])
     assert (job["state"], job["percent"], job["error"]) == ("done", 100, None)
     assert job["result"] == {
-        "days": 6, "changed": 6, "before": {"USD": "0.720000"}, "after": {"USD": "3.000000"},
+        "days": 6, "changed": 6, "before": {"USD": "3.000000"}, "after": {"USD": "0.720000"},
     }  # fmt: skip
-    assert await energy_cost(tenant_session) == Decimal("0.12")
-    assert await energy_cost(tenant_session, NEXT) == Decimal("0.50")
+    async with tenant_session() as session:
+        costs = await session.scalars(select(CostDay.energy_cost).order_by(CostDay.day))
+        assert list(costs) == [Decimal("0.50"), *[Decimal("0.12")] * 6]
 
 
 async def test_what_cannot_be_rated_anew(client: AsyncClient, new_site: Make) -> None:

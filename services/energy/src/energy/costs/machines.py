@@ -7,11 +7,10 @@ from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from energy.costs.days import Day, days_between
-from energy.costs.models import Roster
 from energy.costs.packing import UNKNOWN, UNRATED
 from energy.costs.sums import CostSum
 
@@ -24,19 +23,22 @@ _WHOLE_DAYS = text(
     "substring(d.machine_th_h FROM 8 * i - 7 FOR 8) AS th_h, "
     "substring(d.machine_told FROM 2 * i - 1 FOR 2) AS told, "
     "substring(d.machine_unknown FROM 2 * i - 1 FOR 2) AS unknown, d.half_hour_split AS split "
-    "FROM energy.cost_day d JOIN energy.roster r ON r.id = d.roster_id "
-    "CROSS JOIN LATERAL (SELECT array_position(r.miner_ids, CAST(:miner_id AS uuid)) AS i) AS at "
-    "WHERE r.miner_ids @> ARRAY[CAST(:miner_id AS uuid)] "
+    "FROM energy.cost_day d JOIN unnest(CAST(:roster_ids AS bigint[]), CAST(:places AS int[])) "
+    "AS r (id, i) ON r.id = d.roster_id WHERE d.site_id = ANY(CAST(:site_ids AS uuid[])) "
     "AND d.starts_at >= :start AND d.ends_at <= :end ORDER BY d.starts_at, d.id"
+)
+_PLACES = text(
+    # Where a machine stands is worked out once a list, not once a row that refers to the list.
+    "SELECT id, site_id, client_id, array_position(miner_ids, CAST(:miner_id AS uuid)) AS place "
+    "FROM energy.roster WHERE miner_ids @> ARRAY[CAST(:miner_id AS uuid)]"
 )
 _HALF_HOURS = text(
     "SELECT DISTINCT ON (p.starts_at) p.site_id, p.client_id, p.starts_at, p.simulated, "
     "substring(p.kwh_e6 FROM 4 * i - 3 FOR 4) AS kwh, "
     "substring(p.th_h FROM 4 * i - 3 FOR 4) AS th_h "
-    "FROM energy.half_hour_part p JOIN energy.roster r ON r.id = p.roster_id "
-    "CROSS JOIN LATERAL (SELECT array_position(r.miner_ids, CAST(:miner_id AS uuid)) AS i) AS at "
+    "FROM energy.half_hour_part p JOIN unnest(CAST(:roster_ids AS bigint[]), "
+    "CAST(:places AS int[])) AS r (id, i) ON r.id = p.roster_id "
     "WHERE p.site_id = ANY(CAST(:site_ids AS uuid[])) "
-    "AND p.roster_id = ANY(CAST(:roster_ids AS bigint[])) "
     "AND p.starts_at >= :start AND p.starts_at < :end "
     "ORDER BY p.starts_at, p.revision DESC, p.id DESC"
 )
@@ -92,35 +94,60 @@ class MachineHalfHour:
     day: Day
 
 
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """In which lists of machines a machine stands, at which places."""
+
+    site_ids: list[UUID]
+    client_ids: list[UUID | None]
+    roster_ids: list[int]
+    places: list[int]
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what the statements here take."""
+        return {
+            "site_ids": self.site_ids, "roster_ids": self.roster_ids, "places": self.places,
+        }  # fmt: skip
+
+
 async def days_of(
     session: AsyncSession, miner_id: UUID, *, start: datetime, end: datetime
 ) -> list[MachineSum]:
     """Return a machine's days in a span; those at its edges as far as they lie in it."""
-    rows = await session.execute(_WHOLE_DAYS, {"miner_id": miner_id, "start": start, "end": end})
-    whole = [_sum(row) for row in rows]
-    done = {(one.site_id, one.client_id, one.day) for one in whole}
+    where = await _whereabouts(session, miner_id)
+    span = {"start": start, "end": end}
+    whole = [_sum(row) for row in await session.execute(_WHOLE_DAYS, where.parameters() | span)]
     edges: list[MachineSum] = []
-    for day in await _edge_days(session, miner_id, start, end):
-        if (day.site_id, day.client_id, day.day) not in done:
-            edges.extend(await _part_of(session, miner_id, day, start, end))
+    for day in await _edge_days(session, where, start, end):
+        edges.extend(await _part_of(session, where, day, start, end))
     return [one for one in (*whole, *edges) if one.told]
 
 
 async def _edge_days(
-    session: AsyncSession, miner_id: UUID, start: datetime, end: datetime
+    session: AsyncSession, where: Whereabouts, start: datetime, end: datetime
 ) -> list[Day]:
     """Return the days that lie only partly in a span."""
-    sites, _ = await _rosters(session, miner_id)
-    days = await days_between(session, client_id=None, sites=sites, start=start, end=start)
-    days += await days_between(session, client_id=None, sites=sites, start=end, end=end)
+    days = await _days(session, where, start, start) + await _days(session, where, end, end)
     return list({(one.site_id, one.client_id, one.day): one for one in days}.values())
 
 
+async def _days(
+    session: AsyncSession, where: Whereabouts, start: datetime, end: datetime
+) -> list[Day]:
+    found: list[Day] = []
+    for client_id in where.client_ids:
+        found += await days_between(
+            session, client_id=client_id, own=client_id is None, sites=where.site_ids,
+            start=start, end=end,
+        )  # fmt: skip
+    return found
+
+
 async def _part_of(
-    session: AsyncSession, miner_id: UUID, day: Day, start: datetime, end: datetime
+    session: AsyncSession, where: Whereabouts, day: Day, start: datetime, end: datetime
 ) -> list[MachineSum]:
     first, last = _bounds(day)
-    found = await half_hours_of(session, miner_id, start=max(start, first), end=min(end, last))
+    found = await _half_hours(session, where, max(start, first), min(end, last))
     owner = (day.site_id, day.client_id)
     halves = [one for one in found if (one.day.site_id, one.day.client_id) == owner]
     known = [one for one in halves if one.kwh is not None]
@@ -155,23 +182,17 @@ async def half_hours_of(
     session: AsyncSession, miner_id: UUID, *, start: datetime, end: datetime
 ) -> list[MachineHalfHour]:
     """Return a machine's half-hours that start in a span, in order."""
-    sites, rosters = await _rosters(session, miner_id)
-    if not rosters:
-        return []
+    return await _half_hours(session, await _whereabouts(session, miner_id), start, end)
+
+
+async def _half_hours(
+    session: AsyncSession, where: Whereabouts, start: datetime, end: datetime
+) -> list[MachineHalfHour]:
     days: dict[tuple[UUID, UUID | None, int], tuple[Day, int]] = {}
-    for day in await days_between(session, client_id=None, sites=sites, start=start, end=end):
+    for day in await _days(session, where, start, end):
         for row, second in enumerate(day.starts_s.tolist()):
             days[day.site_id, day.client_id, second] = (day, row)
-    rows = await session.execute(
-        _HALF_HOURS,
-        {
-            "miner_id": miner_id,
-            "site_ids": sites,
-            "roster_ids": rosters,
-            "start": start,
-            "end": end,
-        },
-    )
+    rows = await session.execute(_HALF_HOURS, where.parameters() | {"start": start, "end": end})
     found: list[MachineHalfHour] = []
     for row in rows:
         # A half-hour that came a moment ago is shown once its day is rated.
@@ -198,11 +219,14 @@ def _half_hour(row: Any, day: Day, index: int) -> MachineHalfHour:
     )
 
 
-async def _rosters(session: AsyncSession, miner_id: UUID) -> tuple[list[UUID], list[int]]:
-    """Return the sites at which a machine has been, and the lists of machines with it."""
-    query = select(Roster.site_id, Roster.id).where(Roster.miner_ids.contains([miner_id]))
-    rows = (await session.execute(query)).all()
-    return sorted({row.site_id for row in rows}), [row.id for row in rows]
+async def _whereabouts(session: AsyncSession, miner_id: UUID) -> Whereabouts:
+    rows = (await session.execute(_PLACES, {"miner_id": miner_id})).all()
+    return Whereabouts(
+        site_ids=sorted({row.site_id for row in rows}),
+        client_ids=sorted({row.client_id for row in rows}, key=str),
+        roster_ids=[row.id for row in rows],
+        places=[row.place for row in rows],
+    )
 
 
 def _int(packed: bytes, kind: str = "<i8") -> int:

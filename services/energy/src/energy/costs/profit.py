@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from energy.costs.asking import Question
 from energy.costs.daily import DaySum, client_days, days_of, machine_days
+from energy.costs.lines import ZERO, Columns, Line, plus
 from energy.costs.periods import UNRATED_NAME, by_period
 from energy.costs.rating import reigns_of
 from energy.costs.schemas import PeriodProfit, PeriodProfits, ProfitAndLoss, ProfitLine, QuoteOfDay
@@ -33,24 +34,6 @@ from energy.facts.models import Client, Miner, Site
 By = Literal["machine", "client", "site"]
 USD: Final = "USD"
 _SATOSHI: Final = Decimal("1e-8")
-ZERO: Final = Decimal(0)
-
-
-@dataclass(slots=True)
-class Line:
-    """Sums of one machine, client or site; None once a part is not known."""
-
-    site_id: UUID | None = None
-    client_id: UUID | None = None
-    kwh: Decimal = ZERO
-    unrated_kwh: Decimal = ZERO
-    th_h: float = 0.0
-    bitcoin: Decimal | None = ZERO
-    revenue: Decimal | None = ZERO
-    energy: Decimal | None = ZERO
-    fixed: Decimal | None = ZERO
-    told: int = 0
-    unknown: int = 0
 
 
 @dataclass(slots=True)
@@ -104,10 +87,6 @@ async def money_for(
     return Money(await rates_between(session, known, first, last) if known else Rates([]))
 
 
-def _plus(total: Decimal | None, part: Decimal | None) -> Decimal | None:
-    return None if total is None or part is None else total + part
-
-
 async def profit_and_loss(
     session: AsyncSession, asked: Question, by: By, *, page: int, limit: int
 ) -> ProfitAndLoss:
@@ -117,14 +96,13 @@ async def profit_and_loss(
         lines, worths, money = await _machines(session, asked, first, last)
     else:
         lines, worths, money = await _groups(session, asked, by, first, last)
-    names = await _names(session, by, lines)
-    items = [_shown(one, line, names.get(one) or _unnamed(by)) for one, line in lines.items()]
-    items.sort(key=lambda one: (one.profit_usd is None, -(one.profit_usd or ZERO), str(one.id)))
-    chosen = items[(page - 1) * limit : page * limit]
+    order = sorted(lines, key=lambda one: _rank(one, lines[one]))[(page - 1) * limit : page * limit]
+    names = await _names(session, by, order)
+    chosen = [_shown(one, lines[one], names.get(one) or _unnamed(by)) for one in order]
     notes = [*notes_of(worths.values()), *money.notes(), *_unrated(lines.values())]
     return ProfitAndLoss(
         ok=True, by=by, first_day=first, last_day=last, items=chosen, count=len(chosen),
-        total=len(items), page=page, pages=-(-len(items) // limit),
+        total=len(lines), page=page, pages=-(-len(lines) // limit),
         quotes=[one.quote for one in worths.values()], conversions=money.said(), notes=notes,
         simulated=any(one.quote.simulated for one in worths.values()),
     )  # fmt: skip
@@ -139,7 +117,8 @@ async def _groups(
     session: AsyncSession, asked: Question, by: By, first: date, last: date
 ) -> tuple[dict[UUID | None, Line], dict[date, DayWorth], Money]:
     whole = by == "site" and asked.scope.whole_sites()
-    days = await (days_of if whole else client_days)(session, asked.scope, first, last)
+    read = days_of if whole or asked.scope.one_machine() else client_days
+    days = await read(session, asked.scope, first, last)
     worths = await worth_of(session, (one.day for one in days))
     money = await money_for(session, (one.cost.currency for one in days), first, last)
     lines: dict[UUID | None, Line] = {}
@@ -158,13 +137,13 @@ def _add_day(line: Line, one: DaySum, worth: DayWorth, money: Money) -> None:
     line.told += cost.machine_half_hours
     line.unknown += cost.unknown_half_hours
     if cost.th_h:
-        line.bitcoin = _plus(line.bitcoin, worth.bitcoin(cost.th_h))
-        line.revenue = _plus(line.revenue, worth.usd(cost.th_h))
+        line.bitcoin = plus(line.bitcoin, worth.bitcoin(cost.th_h))
+        line.revenue = plus(line.revenue, worth.usd(cost.th_h))
     energy = None if cost.unrated_kwh else money.usd(cost.energy_cost, cost.currency, one.day)
-    line.energy = _plus(line.energy, energy)
+    line.energy = plus(line.energy, energy)
     fixed = cost.total_cost - cost.energy_cost
     if line.fixed is not None:
-        line.fixed = _plus(line.fixed, money.usd(fixed, cost.currency, one.day))
+        line.fixed = plus(line.fixed, money.usd(fixed, cost.currency, one.day))
 
 
 async def _machines(
@@ -173,31 +152,14 @@ async def _machines(
     days = await machine_days(session, asked.scope, first, last)
     worths = await worth_of(session, (one.day for one in days))
     money = await money_for(session, (one.currency for one in days), first, last)
-    lines: dict[UUID | None, Line] = {}
+    columns = Columns({miner: None for one in days for miner in one.miner_ids})
     for one in days:
         worth = worths[one.day]
-        # One factor each for a whole day: a site has thousands of machines.
-        btc, usd = worth.bitcoin(1.0), worth.usd(1.0)
         rate = money.usd(Decimal(1), one.currency, one.day)
-        columns = (one.kwh_e6, one.unrated_e6, one.cost_nano, one.th_h, one.told, one.unknown)
-        for miner_id, kwh, unrated, cost, th_h, told, unknown in zip(
-            one.miner_ids, *(column.tolist() for column in columns), strict=True
-        ):
-            if not told or not _meant(asked, miner_id):
-                continue
-            line = lines.setdefault(miner_id, Line(one.site_id, one.client_id, fixed=None))
-            line.kwh += Decimal(kwh).scaleb(-6)
-            line.unrated_kwh += Decimal(unrated).scaleb(-6)
-            line.th_h += th_h
-            line.told += told
-            line.unknown += unknown
-            if th_h:
-                hashes = Decimal(repr(th_h))
-                line.bitcoin = _plus(line.bitcoin, btc * hashes if btc is not None else None)
-                line.revenue = _plus(line.revenue, usd * hashes if usd is not None else None)
-            amount = Decimal(cost).scaleb(-9)
-            part = None if unrated else amount * rate if rate is not None else None
-            line.energy = _plus(line.energy, part if amount or unrated else ZERO)
+        columns.add(one, worth.bitcoin(1.0), worth.usd(1.0), rate)
+    lines: dict[UUID | None, Line] = {
+        miner_id: line for miner_id, line in columns.lines() if _meant(asked, miner_id)
+    }
     return lines, worths, money
 
 
@@ -206,7 +168,7 @@ def _meant(asked: Question, miner_id: UUID) -> bool:
 
 
 async def _names(
-    session: AsyncSession, by: By, lines: dict[UUID | None, Line]
+    session: AsyncSession, by: By, lines: Iterable[UUID | None]
 ) -> dict[UUID | None, str]:
     column: Any = {
         "machine": (Miner.id, Miner.serial_number), "client": (Client.id, Client.name),
@@ -221,9 +183,13 @@ def _unnamed(by: By) -> str:
     return {"machine": "Unknown machine", "client": "Own machines", "site": "No site"}[by]
 
 
+def _rank(one: UUID | None, line: Line) -> tuple[bool, Decimal, str]:
+    profit = line.profit()
+    return profit is None, -(profit or ZERO), str(one)
+
+
 def _shown(one: UUID | None, line: Line, name: str) -> ProfitLine:
-    total = line.energy if line.fixed is None else _plus(line.energy, line.fixed)
-    profit = _plus(line.revenue, -total if total is not None else None)
+    total, profit = line.total(), line.profit()
     known = line.told - line.unknown
     return ProfitLine(
         id=one,
@@ -267,15 +233,15 @@ async def profit_by_period(session: AsyncSession, asked: Question) -> PeriodProf
     money = await money_for(session, (key[1] for key, _ in uses), first, last)
     own: dict[tuple[str, str | None], Decimal] = {}
     for key, use in uses:
-        line = totals.setdefault(key, Line())
+        line = totals.setdefault(key, Line(fixed=None))
         own[key] = own.get(key, ZERO) + use.cost
         line.kwh += use.kwh
         for day, th_h in use.th_h.items():
             line.th_h += th_h
-            line.bitcoin = _plus(line.bitcoin, worths[day].bitcoin(th_h))
-            line.revenue = _plus(line.revenue, worths[day].usd(th_h))
+            line.bitcoin = plus(line.bitcoin, worths[day].bitcoin(th_h))
+            line.revenue = plus(line.revenue, worths[day].usd(th_h))
         usd = None if key[0] == UNRATED_NAME else money.usd(use.cost, key[1], last)
-        line.energy = _plus(line.energy, usd)
+        line.energy = plus(line.energy, usd)
     periods = [_period(key, line, own[key]) for key, line in sorted(totals.items(), key=str)]
     notes = [*notes_of(worths.values()), *money.notes()]
     return PeriodProfits(
@@ -290,7 +256,7 @@ def _quotes(worths: dict[date, DayWorth]) -> list[QuoteOfDay]:
 
 def _period(key: tuple[str, str | None], line: Line, cost: Decimal) -> PeriodProfit:
     name, currency = key
-    profit = _plus(line.revenue, -line.energy if line.energy is not None else None)
+    profit = line.profit()
     return PeriodProfit(
         name=name,
         currency=currency,
