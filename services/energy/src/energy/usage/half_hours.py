@@ -68,19 +68,6 @@ class HalfHours:
             simulated=self.simulated,
         )
 
-    def kw(self) -> Floats:
-        """Return each half-hour's mean power."""
-        return self.kwh_e6 / 1e6 * 2
-
-    def coverage_percent(self, start: datetime, end: datetime) -> float | None:
-        """Return how much of the machines' time in a span is known; None: nothing is."""
-        machines = int(self.machines.max(initial=0))
-        wanted = machines * int((end - start).total_seconds() // HALF_HOUR_S)
-        if not wanted:
-            return None
-        known = int(self.machines.sum() - self.unknown.sum())
-        return round(min(100.0, 100 * known / wanted), 3)
-
 
 def day_starts(day: date, zone: str) -> datetime:
     """Return the instant at which a local day begins."""
