@@ -38,6 +38,7 @@ from energy.tariffs import events as tariff_events
 from energy.tariffs import import_routes as rate_imports
 from energy.tariffs import index_routes as index_prices
 from energy.tariffs import routes as rates
+from energy.tariffs.means import keep_means_told
 from energy.wind import jobs as wind_jobs
 from energy.wind import routes as wind
 from energy.wind.command import WIND
@@ -88,6 +89,7 @@ SERVICE = Service(
         keep_intensities,
         keep_rates,
         settle_savings,
+        keep_means_told,
         keep_rated,
         send_letters,
         send_to_endpoints,

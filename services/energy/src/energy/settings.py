@@ -24,6 +24,8 @@ class Settings(ServiceSettings):
     savings_every_s: float = Field(default=60, gt=0)
     """How often the savings of plans that are not final are reckoned anew."""
 
+    tariffs_every_s: float = Field(default=3600, gt=0)
+    """How often to look whether the mean price of a rate's week to come is another."""
     signals_every_s: float = Field(default=30, gt=0)
     """How often prices are compared with what machines earn; at each half-hour's start as well."""
     signals_hysteresis_percent: Decimal = Field(default=Decimal(5), ge=0, le=50)

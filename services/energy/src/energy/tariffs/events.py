@@ -36,3 +36,4 @@ class TariffChanged(Event):
     """Since when this version says what it says."""
     removed: bool
     changed_at: datetime
+    """When this was said: a mean that changes by itself is said again, at least once a week."""

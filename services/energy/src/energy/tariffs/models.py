@@ -72,6 +72,10 @@ class ElectricityRate(Tenant, Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     removed_at: Mapped[datetime | None]
+    announced_at: Mapped[datetime | None]
+    """When it was published last."""
+    announced_mean: Mapped[Decimal | None] = mapped_column(_PRICE)
+    """The mean price per kWh that was published then."""
 
 
 class RateVersion(Tenant, Base):

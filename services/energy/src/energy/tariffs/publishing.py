@@ -41,10 +41,12 @@ def view_of(rate: ElectricityRate) -> RateView:
     )
 
 
-def announce(session: AsyncSession, rate: ElectricityRate) -> None:
-    """Publish the rate as it is now. Flush it first."""
+def announce(session: AsyncSession, rate: ElectricityRate, *, at: datetime | None = None) -> None:
+    """Publish the rate as it is now, or at an instant. Flush it first."""
     terms = StoredTerms.model_validate(rate.body)
-    mean = mean_price(terms.tariff(), now())
+    said_at = at or now()
+    mean = mean_price(terms.tariff(), said_at)
+    rate.announced_at, rate.announced_mean = said_at, mean
     session.add(
         Outbox.of(
             TariffChanged(
@@ -63,7 +65,7 @@ def announce(session: AsyncSession, rate: ElectricityRate) -> None:
                 mean_usd_per_kwh=f"{mean:f}" if mean is not None else None,
                 valid_from=rate.valid_from,
                 removed=rate.removed_at is not None,
-                changed_at=rate.updated_at,
+                changed_at=said_at,
             )
         )
     )

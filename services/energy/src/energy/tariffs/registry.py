@@ -252,6 +252,8 @@ def _new_row(principal: Principal, terms: StoredTerms, since: datetime) -> Elect
         created_at=present,
         updated_at=present,
         removed_at=None,
+        announced_at=None,
+        announced_mean=None,
     )
     _write(rate, terms)
     return rate
