@@ -228,7 +228,7 @@ async def keep_owners(session: AsyncSession, site: Site, rated: RatedDay, month:
         )
     }
     owners = {one.client_id: one for one in rated.owners}
-    if not owners and not known and NO_CURRENCY in rated.charges:
+    if not owners and not known and not any(one.service for one in rated.charges.values()):
         return 0
     # The operator's own day is always there, as it carries the site's charges; and a client whose
     # machines turn out to be another's is told that it has none.
