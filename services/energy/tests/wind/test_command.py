@@ -159,6 +159,7 @@ async def test_what_the_command_refuses(
         ("calculate --from 2025-03-01 --to 2025-03-31", date(2025, 3, 1), date(2025, 3, 31)),
         ("backfill --from 2024-01-01 --now", date(2024, 1, 1), date(2025, 3, 9)),
         ("reconcile", date(2025, 3, 3), date(2025, 3, 9)),
+        ("generation 2025-03-04", date(2025, 3, 4), date(2025, 3, 4)),
         ("verify 2025-03-04", date(2025, 3, 4), date(2025, 3, 4)),
         ("process-missing --from 2025-03-01", date(2025, 3, 1), date(2025, 3, 9)),
     ],

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from common.auth import PLATFORM_ORGANISATION
 from common.runtime import Runtime
 from energy.domain.settlement import periods_in
 from energy.domain.wind import btc
@@ -386,3 +387,50 @@ async def test_a_unit_changes_hands(
     await process("calculate", day)
     [after] = await rows("farm_daily_summaries", "farm_id = :unit", unit=farm["farm_id"])
     assert after["lead_party_name"] == farm["lead_party_name"]
+
+
+async def test_generation_is_taken_by_itself(
+    elexon: Elexon, rows: Rows, process: Process, day: date
+) -> None:
+    elexon.fault(Fault.STATUS_500, Resource.BY_TYPE)
+    await process("reingest", day)
+    assert (await rows("daily_summaries"))[0]["total_wind_generation"] is None
+    elexon.heal()
+    report = await process("generation", day - timedelta(days=4), day + timedelta(days=5))
+    assert elexon.calls[Resource.BY_TYPE] >= 2  # at most seven days at once
+    assert (report["days_processed"], report["days_complete"]) == (1, 1)
+    assert len(await rows("wind_generation_data")) == 10 * 48
+    [daily], [year] = await rows("daily_summaries"), await rows("yearly_summaries")
+    assert daily["total_wind_generation"] == year["total_wind_generation"] > 0
+
+
+async def test_before_the_halving_a_block_paid_twice_as_much(
+    deliver: Callable[..., Awaitable[Any]], rows: Rows, process: Process
+) -> None:
+    """Block 840,000 came at 2024-04-20T00:09:27Z: in period 3 of that day, after its start."""
+    for height, start, subsidy in (
+        (838_656, "2024-04-10T11:00:00Z", "6.25"),
+        (840_000, "2024-04-20T00:09:27Z", "3.125"),
+        (840_672, "2024-04-24T21:00:00Z", "3.125"),
+    ):
+        following = {838_656: 840_000, 840_000: 840_672, 840_672: 842_688}[height]
+        body = {
+            "height": height,
+            "next_height": following,
+            "started_at": start,
+            "difficulty": "86388558925171",
+            "subsidy_btc": subsidy,
+        }
+        await deliver(
+            "calculator.network-epoch.changed.v1", body, organisation_id=PLATFORM_ORGANISATION
+        )
+    for one in (date(2024, 4, 19), date(2024, 4, 20)):
+        await process("reingest", one, models=("S9",))
+    rates = {
+        (row["settlement_date"].day, row["settlement_period"]): row["subsidy_btc"]
+        for row in await rows("bitcoin_rates")
+    }
+    assert {rates[19, number] for number in range(1, 49)} == {Decimal("6.25")}
+    assert [rates[20, number] for number in (1, 2, 3, 4, 5)] == [
+        Decimal("6.25"), Decimal("6.25"), Decimal("6.25"), Decimal("3.125"), Decimal("3.125"),
+    ]  # fmt: skip

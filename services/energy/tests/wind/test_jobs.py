@@ -16,7 +16,10 @@ from common.jobs import work
 from common.runtime import Runtime
 from energy.domain.settlement import day_of
 from energy.jobs import jobs_of
+from energy.wind.answers import Unit
 from energy.wind.jobs import kinds
+from energy.wind.processing import RegisterUnavailable
+from energy.wind.units import farm_of
 from simulation.elexon import Elexon, Fault, Kind, Resource
 
 Ended = Callable[[httpx.Response], Awaitable[dict[str, Any]]]
@@ -24,7 +27,10 @@ Rows = Callable[..., Awaitable[list[dict[str, Any]]]]
 Process = Callable[..., Awaitable[dict[str, Any]]]
 ClientFor = Callable[..., httpx.AsyncClient]
 DAY = "2025-03-04"
-POSTS = ("ingest", "calculate-all", "reconcile", "process-missing", "backfill", "verify")
+POSTS = (
+    "ingest", "calculate-all", "reconcile", "process-missing", "backfill", "generation", "verify",
+    "bm-units/refresh",
+)  # fmt: skip
 
 pytestmark = pytest.mark.usefixtures("models", "epochs")
 
@@ -141,14 +147,14 @@ async def test_history_is_filled_in_at_once_or_in_the_window(
     assert run["kind"] == "backfill"
 
 
-@pytest.mark.usefixtures("job_worker")
-async def test_without_a_register_a_job_says_so(
-    client: httpx.AsyncClient, ended: Ended, elexon: Elexon
+async def test_without_a_register_nothing_begins(
+    process: Process, rows: Rows, elexon: Elexon
 ) -> None:
     elexon.fault(Fault.HTML, Resource.UNITS)
-    job = await ended(await client.post("/api/wind/ingest", json={"date": DAY}))
-    assert job["state"] == "failed"
-    assert "register of BM units" in job["error"]
+    with pytest.raises(RegisterUnavailable, match="register of BM units"):
+        await process("reingest", date(2025, 3, 4))
+    assert elexon.calls[Resource.STACK] == 0
+    assert await rows("ingestion_runs") == []
 
 
 async def test_an_unknown_difficulty_is_no_constant(
@@ -270,3 +276,44 @@ async def test_the_register_and_whose_farm_a_unit_is(
     assert (answer.json()["farm_name"], answer.json()["farm_is_stated"]) == ("Beinn Mhòr", True)
     missing = await admin.put("/api/wind/bm-units/T_NOPE/farm", json=body)
     assert missing.status_code == 404
+
+
+async def test_the_register_is_taken_anew(
+    client: httpx.AsyncClient, elexon: Elexon, rows: Rows, runtime: Runtime
+) -> None:
+    first = (await client.post("/api/wind/bm-units/refresh")).json()
+    assert first == {"units": 270, "new": 270, "changed": 0}
+    async with runtime.worker_session() as session:
+        query = "UPDATE energy.bm_units SET lead_party_name = 'Its seller' WHERE bm_unit = :unit"
+        unit = (await rows("bm_units", "fuel_type = 'WIND'"))[0]["bm_unit"]
+        await session.execute(text(query), {"unit": unit})
+    second = (await client.post("/api/wind/bm-units/refresh")).json()
+    assert second == {"units": 270, "new": 0, "changed": 1}
+    old, new = sorted(
+        await rows("bm_units", "bm_unit = :unit", unit=unit), key=lambda row: row["valid_from"]
+    )
+    assert (old["lead_party_name"], old["valid_to"]) == ("Its seller", new["valid_from"])
+    assert new["valid_to"] is None
+    elexon.fault(Fault.HTML, Resource.UNITS)
+    answer = await client.post("/api/wind/bm-units/refresh")
+    assert (answer.status_code, answer.json()["code"]) == (503, "register_unavailable")
+    assert len(await rows("bm_units")) == 271
+
+
+@pytest.mark.parametrize(
+    ("name", "farm"),
+    [
+        ("Achnabrae Wind Farm Unit 1", "Achnabrae"),
+        ("Achnabrae WF 2", "Achnabrae"),
+        ("Achnabrae Windfarm BMU 3", "Achnabrae"),
+        ("Achnabrae Phase 2", "Achnabrae"),
+        ("Achnabrae Module 4", "Achnabrae"),
+        ("Achnabrae A", "Achnabrae"),
+        ("Race Bank", "Race Bank"),
+        ("T_ABCDE-2", "T_ABCDE"),
+        ("Wind Farm", "Wind Farm"),
+    ],
+)
+def test_the_farm_that_a_name_tells(name: str, farm: str) -> None:
+    unit = Unit("T_ABCDE-2", None, name, "Party", None, "WIND", "T", None)
+    assert farm_of(unit) == farm

@@ -30,6 +30,7 @@ _HELP: dict[Kind, str] = {
     "reconcile": "compare with what Elexon says now; without a day, the last seven",
     "process-missing": "take only what is missing or failed",
     "backfill": "fill in history in the off-peak window",
+    "generation": "take wind generation by type into the summaries of days that are here",
 }
 _GOOD, _INCOMPLETE, _REFUSED = 0, 1, 2
 
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument("date", nargs="?", type=_day, help="the day; none means yesterday")
         one.add_argument("--from", dest="first", type=_day, help="the first of several days")
         one.add_argument("--to", dest="last", type=_day, help="the last of several days")
-        if kind not in ("verify", "reconcile"):
+        if kind not in ("verify", "reconcile", "generation"):
             one.add_argument("--models", help="miner models, with commas between")
         if kind == "reingest":
             one.add_argument("--periods", help="settlement periods, such as 1-48")

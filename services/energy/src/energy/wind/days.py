@@ -21,12 +21,11 @@ from energy.wind.answers import stored_stack
 from energy.wind.fetching import DATASETS, SIDES
 from energy.wind.miners import DifficultyUnavailable, Miner, epochs_of, rates_of
 from energy.wind.models import ElexonAnswer, SettlementDay, SettlementPeriod
-from energy.wind.sql import copy, replacing, run
+from energy.wind.sql import copy, lock_day, replacing, run
 from energy.wind.summary_models import BitcoinRate
 from energy.wind.sums import sum_up
 from energy.wind.units import Registered, units_on
 
-_LOCK = text("SELECT pg_advisory_xact_lock(7201501, CAST(:day AS date) - date '2000-01-01')")
 _KEYS = (
     "settlement_date", "settlement_period", "side", "farm_id", "acceptance_id",
     "bid_offer_pair_id", "sequence_number",
@@ -108,7 +107,7 @@ async def apply_day(
     strict: a difficulty that is not known is an error; otherwise bitcoin waits for it.
     """
     async with runtime.worker_session() as session:
-        await session.execute(_LOCK, {"day": day})
+        await lock_day(session, day)
         stored = await _stored(session, day)
         units = await units_on(session, day)
         read = await asyncio.to_thread(_read_all, day, stored, units)

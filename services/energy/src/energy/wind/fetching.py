@@ -23,6 +23,7 @@ from energy.domain.wind import Side, StackRow
 from energy.wind.answers import packed
 from energy.wind.elexon import Elexon, NoAnswer, NotThere, Told
 from energy.wind.models import ElexonAnswer, SettlementPeriod
+from energy.wind.sql import lock_day
 
 T = TypeVar("T")
 Known = Mapping[tuple[str, int], tuple[int, bytes]]
@@ -81,6 +82,7 @@ async def _all(*asking: Awaitable[T]) -> list[T]:
 
 
 async def _keep(session: AsyncSession, day: date, taken: Sequence[Taken]) -> None:
+    await lock_day(session, day)
     await keep_answers(
         session,
         day,

@@ -27,7 +27,7 @@ from energy.wind.fetching import take
 from energy.wind.miners import miners_named
 from energy.wind.models import SettlementDay, SettlementPeriod
 from energy.wind.orders import Kind, Order
-from energy.wind.processing import carry_out, ensure_units, gate_of
+from energy.wind.processing import carry_out, ensure_units, gate_of, renew_units
 from energy.wind.surroundings import take_context
 
 log = get_logger()
@@ -129,7 +129,7 @@ async def _follow_day(runtime: Runtime, day: date, at: datetime) -> bool:
         taken = await take(runtime, elexon, day, todo)
         if all(one.pending for one in taken):
             return False
-        await take_context(runtime, elexon, day, day)
+        await take_context(runtime, elexon, day)
     names = settings.miner_models()
     outcome = await apply_day(runtime, day, await miners_named(runtime, names, names))
     failed = [f"period {one.period}: {one.error}" for one in taken if one.error]
@@ -208,7 +208,7 @@ async def _renew_register(runtime: Runtime) -> None:
         timeout_s=settings.wind_timeout_s,
         tries=settings.wind_tries,
     ) as elexon:
-        await ensure_units(runtime, elexon, renew=True)
+        await renew_units(runtime, elexon)
 
 
 async def _first_day(runtime: Runtime) -> date | None:

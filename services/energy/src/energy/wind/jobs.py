@@ -118,8 +118,23 @@ async def backfill(
     """Order history. Raises as `enqueue`."""
     first, last = days_of(body, day_of(now()) - _DAY)
     models = tuple(body.models)
-    order = Order(kind="backfill", first=first, last=last, models=models, at_once=body.at_once)
+    order = Order(
+        kind="backfill",
+        first=first,
+        last=last,
+        models=models,
+        outputs=body.outputs,
+        at_once=body.at_once,
+    )
     return await enqueue(session, runtime, caller, order)
+
+
+async def generation(
+    session: AsyncSession, runtime: Runtime, caller: Principal, body: Span
+) -> JobAccepted:
+    """Order wind generation by type. Raises as `enqueue`."""
+    first, last = days_of(body, day_of(now()) - _DAY)
+    return await enqueue(session, runtime, caller, Order(kind="generation", first=first, last=last))
 
 
 async def verify(

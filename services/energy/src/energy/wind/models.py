@@ -64,7 +64,7 @@ class ElexonAnswer(Fact, Base):
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     dataset: Mapped[str]
-    """stack/bid, stack/offer, system-prices, pn, b1610."""
+    """stack/bid, stack/offer, generation, system-prices, pn, b1610."""
     settlement_date: Mapped[date]
     settlement_period: Mapped[int] = mapped_column(SmallInteger)
     """Of an answer about a whole day: which part of the units it is about."""

@@ -8,7 +8,9 @@ from typing import Any, ClassVar, Literal
 from common.errors import Invalid
 from energy.domain.settlement import EARLIEST_DAY, ZONE, days_between, periods_in
 
-Kind = Literal["reingest", "calculate", "verify", "reconcile", "process-missing", "backfill"]
+Kind = Literal[
+    "reingest", "calculate", "verify", "reconcile", "process-missing", "backfill", "generation",
+]  # fmt: skip
 MOST_DAYS = 7_400
 
 
@@ -47,8 +49,8 @@ class Order:
 
     @property
     def fetches(self) -> bool:
-        """Say whether the process asks Elexon."""
-        return self.kind not in ("calculate", "verify")
+        """Say whether the process asks Elexon for stacks."""
+        return self.kind not in ("calculate", "verify", "generation")
 
     @property
     def only_missing(self) -> bool:

@@ -5,7 +5,7 @@ process that is killed goes on from its last step, and doing a step twice change
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -31,13 +31,14 @@ from energy.wind.miners import Miner, miners_named
 from energy.wind.models import BmUnit, SettlementDay, SettlementPeriod
 from energy.wind.orders import Order, until_window
 from energy.wind.pace import Gate
-from energy.wind.surroundings import take_context, take_outputs
+from energy.wind.surroundings import take_context, take_generation, take_outputs
 from energy.wind.units import refresh
 
 Cursor = dict[str, Any]
 _gates: WeakKeyDictionary[Runtime, Gate] = WeakKeyDictionary()
 _SKIPPED_AT_ONCE = 50
 _CHECKED_AT_ONCE = 31
+_GENERATION_AT_ONCE = 7
 _WINDOW_LOOK_S = 5.0
 
 
@@ -94,18 +95,7 @@ async def advance(
         process = Process(runtime, order, elexon)
         if not cursor:
             return await _begin(process, ordered_by)
-        if order.kind == "verify":
-            return await _verify(process, cursor)
-        if order.kind == "backfill" and not order.at_once:
-            wait = until_window(settings.wind_window, now())
-            if wait:
-                await asyncio.sleep(min(_WINDOW_LOOK_S, wait.total_seconds()))
-                return _progress(process, cursor, f"waiting for {settings.wind_window}")
-        if cursor.get("todo") is None:
-            return await _open_day(process, cursor)
-        if cursor["todo"]:
-            return await _fetch(process, cursor)
-        return await _close_day(process, cursor)
+        return await _next_step(process, cursor)(process, cursor)
 
 
 async def carry_out(
@@ -136,6 +126,31 @@ async def fail(runtime: Runtime, cursor: Cursor, error: Exception) -> None:
             await recording.fail_run(session, UUID(cursor["run"]), text[:500])
 
 
+def _next_step(process: Process, cursor: Cursor) -> "_Take":
+    order = process.order
+    if order.kind == "verify":
+        return _verify
+    if order.kind == "generation":
+        return _generate
+    if order.kind == "backfill" and not order.at_once and _until_open(process):
+        return _wait
+    if cursor.get("todo") is None:
+        return _open_day
+    return _fetch if cursor["todo"] else _close_day
+
+
+_Take = Callable[[Process, Cursor], Awaitable[Progress]]
+
+
+def _until_open(process: Process) -> timedelta:
+    return until_window(process.settings.wind_window, now())
+
+
+async def _wait(process: Process, cursor: Cursor) -> Progress:
+    await asyncio.sleep(min(_WINDOW_LOOK_S, _until_open(process).total_seconds()))
+    return _progress(process, cursor, f"waiting for {process.settings.wind_window}")
+
+
 async def _begin(process: Process, ordered_by: str) -> Progress:
     """Check what there is, so that a process which cannot end well does not begin."""
     order = process.order
@@ -156,28 +171,36 @@ async def _begin(process: Process, ordered_by: str) -> Progress:
     return _progress(process, cursor, f"check: {before['records']} records are here")
 
 
-async def ensure_units(runtime: Runtime, elexon: Elexon, *, renew: bool = False) -> None:
-    """Take the register of units where there is none yet, or anew.
+async def ensure_units(runtime: Runtime, elexon: Elexon) -> None:
+    """Take the register of units where there is none yet.
 
     Raises:
         RegisterUnavailable: there is none, and Elexon does not give it.
     """
     async with runtime.worker_session() as session:
         there = bool(await session.scalar(select(func.count()).select_from(BmUnit)))
-    if there and not renew:
+    if there:
         return
     try:
-        told = await elexon.bm_units()
+        await renew_units(runtime, elexon)
     except NoAnswer as error:
-        if there:
-            raise
         raise RegisterUnavailable(
             f"Elexon does not tell the register of BM units: {error}", retry_after_s=30
         ) from error
+
+
+async def renew_units(runtime: Runtime, elexon: Elexon) -> dict[str, int]:
+    """Take the register of units; return how many there are, are new, and changed.
+
+    Raises:
+        NoAnswer: Elexon does not give it.
+    """
+    told = await elexon.bm_units()
     async with runtime.worker_session() as session:
         today = day_of(now())
-        await refresh(session, told.rows, today, simulated=told.simulated)
+        counts = await refresh(session, told.rows, today, simulated=told.simulated)
         await recording.note_progress(session, "bm-units", day=today, status=COMPLETE)
+    return counts
 
 
 async def _open_day(process: Process, cursor: Cursor) -> Progress:
@@ -244,7 +267,7 @@ async def _close_day(process: Process, cursor: Cursor) -> Progress:
     day = date.fromisoformat(cursor["day"])
     failures: list[str] = []
     if order.fetches:
-        failures += await take_context(runtime, process.elexon, day, day)
+        failures += await take_context(runtime, process.elexon, day)
         if order.outputs:
             failures += await take_outputs(runtime, process.elexon, day)
     outcome = await apply_day(runtime, day, miners_in(cursor), strict=order.kind == "calculate")
@@ -281,6 +304,32 @@ async def _verify(process: Process, cursor: Cursor) -> Progress:
     if last >= process.order.last:
         return await _finish(process, cursor)
     return _progress(process, cursor, f"verified until {last}")
+
+
+async def _generate(process: Process, cursor: Cursor) -> Progress:
+    """Take wind generation of a week, and bring it into the summaries of its days."""
+    runtime = process.runtime
+    first = date.fromisoformat(cursor["day"])
+    last = min(first + timedelta(days=_GENERATION_AT_ONCE - 1), process.order.last)
+    failures = await take_generation(runtime, process.elexon, first, last)
+    async with runtime.worker_session() as session:
+        here = list(
+            await session.scalars(
+                select(SettlementDay.settlement_date)
+                .where(SettlementDay.settlement_date.between(first, last))
+                .order_by(SettlementDay.settlement_date)
+            )
+        )
+    report = recording.with_failures(cursor["report"], failures)
+    for day in here:
+        outcome = await apply_day(runtime, day, [])
+        async with runtime.worker_session() as session:
+            [check] = await check_days(session, day, day)
+        report = recording.with_day(report, check, changed=outcome.changed)
+    cursor = cursor | {"report": report, "day": (last + timedelta(days=1)).isoformat()}
+    if last >= process.order.last:
+        return await _finish(process, cursor)
+    return _progress(process, cursor, f"generation until {last}")
 
 
 async def _finish(process: Process, cursor: Cursor) -> Progress:

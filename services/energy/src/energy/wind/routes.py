@@ -16,6 +16,7 @@ from energy.wind import jobs, state
 from energy.wind.jobs import AlreadyOrdered
 from energy.wind.miners import MinerModelUnknown
 from energy.wind.orders import BadRange, NoSuchPeriods, OutsideHistory
+from energy.wind.processing import RegisterUnavailable
 from energy.wind.schemas import (
     Backfill,
     BmUnitState,
@@ -28,6 +29,7 @@ from energy.wind.schemas import (
     JobAccepted,
     ProgressList,
     Reconcile,
+    RegisterState,
     Run,
     Span,
     Verification,
@@ -110,6 +112,14 @@ async def backfill_wind(
     return _accepted(response, await jobs.backfill(session, runtime, caller, body))
 
 
+@router.post("/generation", status_code=202, responses=_REFUSALS)
+async def take_wind_generation(
+    body: Span, response: Response, session: Session, runtime: RuntimeDep, caller: WindWriter
+) -> JobAccepted:
+    """Take wind generation by type into the summaries of the days that are here."""
+    return _accepted(response, await jobs.generation(session, runtime, caller, body))
+
+
 @router.post("/verify", status_code=202, responses=_REFUSALS)
 async def verify_wind(
     body: Span, response: Response, session: Session, runtime: RuntimeDep, caller: WindWriter
@@ -165,6 +175,12 @@ async def list_bm_units(
 ) -> Page[BmUnitState]:
     """List BM units with their farm and lead party; wind units unless another fuel is named."""
     return await state.units(session, page, fuel_type=fuel_type, on=on)
+
+
+@router.post("/bm-units/refresh", responses=problems(RegisterUnavailable))
+async def refresh_bm_units(runtime: RuntimeDep, _: WindWriter) -> RegisterState:
+    """Take the register of BM units from Elexon now; otherwise that happens every month."""
+    return await state.refresh_register(runtime)
 
 
 @router.put("/bm-units/{bm_unit}/farm", responses=problems(UnitUnknown, NotFound))

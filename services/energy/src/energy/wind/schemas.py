@@ -74,6 +74,8 @@ class Backfill(CalculateAll):
 
     at_once: bool = False
     """Do not wait for the window."""
+    outputs: bool = True
+    """Take physical notifications and metered output of the wind units as well."""
 
 
 class JobAccepted(BaseModel):
@@ -191,6 +193,14 @@ class FarmStated(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     farm_name: str = Field(min_length=1, max_length=128)
+
+
+class RegisterState(BaseModel):
+    """What the register of BM units was brought to."""
+
+    units: int
+    new: int
+    changed: int
 
 
 class Verification(BaseModel):

@@ -1,10 +1,19 @@
 """Statements that bring a table to what a query says, and touch no row that is right already."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+
+_LOCK_DAY = text("SELECT pg_advisory_xact_lock(7201501, CAST(:day AS date) - date '2000-01-01')")
+
+
+async def lock_day(session: AsyncSession, day: date) -> None:
+    """Let nobody else write this day until the transaction ends."""
+    await session.execute(_LOCK_DAY, {"day": day})
 
 
 async def copy(

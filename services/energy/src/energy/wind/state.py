@@ -1,7 +1,7 @@
 """Reading how complete wind is: days, periods, runs, processes, units."""
 
 from datetime import date, timedelta
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,8 +14,10 @@ from common.pages import Page, PageRequest, page_of, paged
 from common.runtime import Runtime
 from energy.db import AuditEvent
 from energy.domain.settlement import EARLIEST_DAY, day_of, periods_of
+from energy.settings import Settings
 from energy.wind import units as register
 from energy.wind.checking import check_days, wrong_summaries
+from energy.wind.elexon import NoAnswer, open_elexon
 from energy.wind.models import (
     BmUnit,
     IngestionProgress,
@@ -24,6 +26,7 @@ from energy.wind.models import (
     SettlementPeriod,
 )
 from energy.wind.orders import OutsideHistory
+from energy.wind.processing import RegisterUnavailable, gate_of, renew_units
 from energy.wind.schemas import (
     BmUnitState,
     DayDetail,
@@ -32,6 +35,7 @@ from energy.wind.schemas import (
     PeriodState,
     ProgressList,
     ProgressState,
+    RegisterState,
     Run,
     Verification,
 )
@@ -143,6 +147,28 @@ async def units(
     rows, total = await paged(session, query, page)
     items = [BmUnitState.model_validate(row) for row in rows]
     return Page[BmUnitState].model_validate(page_of(items, total, page))
+
+
+async def refresh_register(runtime: Runtime) -> RegisterState:
+    """Take the register from Elexon.
+
+    Raises:
+        RegisterUnavailable: Elexon does not give it.
+    """
+    settings = cast("Settings", runtime.settings)
+    async with open_elexon(
+        settings.elexon_url,
+        gate_of(runtime),
+        timeout_s=min(settings.wind_timeout_s, 10.0),
+        tries=2,
+    ) as elexon:
+        try:
+            counts = await renew_units(runtime, elexon)
+        except NoAnswer as error:
+            raise RegisterUnavailable(
+                f"Elexon does not tell the register of BM units: {error}", retry_after_s=30
+            ) from error
+    return RegisterState.model_validate(counts)
 
 
 async def state_unit_farm(

@@ -1,5 +1,6 @@
 """What stands beside the stacks: generation by type, system prices, notifications and meters."""
 
+import asyncio
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -69,25 +70,34 @@ _WRITE_OUTPUTS = text(
 )
 
 
-async def take_context(runtime: Runtime, elexon: Elexon, first: date, last: date) -> list[str]:
-    """Take generation and prices of at most seven days; return what failed, which harms no row."""
-    failures: list[str] = []
+async def take_context(runtime: Runtime, elexon: Elexon, day: date) -> list[str]:
+    """Take a day's generation and prices; return what failed, which harms no row."""
+    failures = await asyncio.gather(
+        take_generation(runtime, elexon, day, day), _take_prices(runtime, elexon, day)
+    )
+    return [failure for part in failures for failure in part]
+
+
+async def _take_prices(runtime: Runtime, elexon: Elexon, day: date) -> list[str]:
     try:
-        generation = await elexon.generation(first, last)
+        prices = await elexon.system_prices(day)
     except NoAnswer as error:
-        failures.append(f"wind generation: {error}"[:300])
-    else:
-        async with runtime.worker_session() as session:
-            await keep_generation(session, generation)
-    for day in (date.fromordinal(n) for n in range(first.toordinal(), last.toordinal() + 1)):
-        try:
-            prices = await elexon.system_prices(day)
-        except NoAnswer as error:
-            failures.append(f"system prices of {day}: {error}"[:300])
-        else:
-            async with runtime.worker_session() as session:
-                await keep_prices(session, day, prices)
-    return failures
+        return [f"system prices of {day}: {error}"[:300]]
+    async with runtime.worker_session() as session:
+        await keep_prices(session, day, prices)
+    return []
+
+
+async def take_generation(runtime: Runtime, elexon: Elexon, first: date, last: date) -> list[str]:
+    """Take generation of at most seven days; return what failed."""
+    try:
+        told = await elexon.generation(first, last)
+    except NoAnswer as error:
+        return [f"wind generation of {first}: {error}"[:300]]
+    async with runtime.worker_session() as session:
+        await keep_answers(session, first, [("generation", 0, told, None)])
+        await keep_generation(session, told)
+    return []
 
 
 async def keep_generation(session: AsyncSession, told: Told[list[Generation]]) -> int:

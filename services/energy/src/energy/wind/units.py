@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, ClassVar
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.errors import NotFound
@@ -16,6 +16,7 @@ from energy.domain.wind import WIND
 from energy.wind.answers import Unit
 from energy.wind.models import BmUnit
 
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(7201504)")
 _PART = re.compile(
     r"[\s,\-]*\b(?:bmu|module|unit|phase|wf|wind ?farm|windfarm)?[\s\-]*"
     r"(?:\d{1,2}|[ivx]{1,4}|[a-d])?\s*$",
@@ -66,6 +67,7 @@ async def refresh(
     A unit that is no longer told is kept: days before today still need it. The first register
     that is read holds for all of history, as Elexon tells no older one.
     """
+    await session.execute(_ONE_AT_A_TIME)
     stored = {
         row.bm_unit: row
         for row in await session.scalars(select(BmUnit).where(BmUnit.valid_to.is_(None)))
