@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-
 _LOCK_DAY = text("SELECT pg_advisory_xact_lock(7201501, CAST(:day AS date) - date '2000-01-01')")
 
 
