@@ -106,13 +106,8 @@ def month_charges(
 
 def _more(tariff: Tariff) -> bool:
     """Return whether a month's bill holds more than energy and service."""
-    amounts = (
-        tariff.demand_charge_per_kw,
-        tariff.coincident_peak_per_kw,
-        tariff.minimum_monthly_charge,
-        *(window.demand_charge_per_kw or 0 for window in tariff.windows),
-    )
-    return any(amounts) or bool(tariff.taxes or tariff.credits)
+    demanding = tariff.charges_demand() or tariff.has_minimum()
+    return demanding or bool(tariff.taxes or tariff.credits)
 
 
 def _add(charges: Charges, name: str, kind: str, reign: Reign, amount: Decimal) -> None:

@@ -14,6 +14,7 @@ from common.clock import now
 from common.runtime import Runtime
 from energy.costs import intake
 from energy.costs.rating import rate_days
+from energy.costs.rerating import mark_changed
 from energy.facts.models import Site
 
 log = get_logger()
@@ -56,13 +57,9 @@ _UNFINISHED = text(
     "ON CONFLICT (site_id, day) DO NOTHING"
 )
 _UNRATED = text(
-    "INSERT INTO energy.rating_due (organisation_id, site_id, day, reason) "
-    "SELECT DISTINCT c.organisation_id, c.site_id, (c.period_start AT TIME ZONE s.timezone)::date, "
-    "'not rated yet' FROM energy.electricity_costs c JOIN energy.site s ON s.id = c.site_id "
+    "SELECT DISTINCT c.organisation_id, c.site_id FROM energy.electricity_costs c "
     "WHERE c.source = 'telemetry' AND c.rate_id IS NULL "
-    "AND c.period_start >= now() - interval '40 days' "
-    "AND EXISTS (SELECT 1 FROM energy.electricity_rate_activation a "
-    "WHERE a.organisation_id = c.organisation_id) ON CONFLICT (site_id, day) DO NOTHING"
+    "AND c.period_start >= now() - interval '40 days'"
 )
 _NEW_PRICES = text(
     # Prices of an index that have come since the last look, or changed.
@@ -163,10 +160,15 @@ async def sweep(runtime: Runtime) -> None:
     """Mark days that are over, or not rated, or of a site with another zone; forget old parts."""
     async with runtime.worker_session() as session:
         await session.execute(_UNFINISHED)
-        await session.execute(_UNRATED)
         await session.execute(_NEW_PRICES)
+        unrated = [(row.organisation_id, row.site_id) for row in await session.execute(_UNRATED)]
         moved = [row.id for row in await session.execute(_MOVED)]
         await session.execute(_PRUNE, {"before": now() - PARTS_KEPT})
+    for organisation_id, site_id in unrated:
+        async with runtime.tenant_session(organisation_id) as session:
+            site = await session.get(Site, site_id)
+            if site is not None:
+                await mark_changed(session, [site])
     for site_id in moved:
         async with runtime.worker_session() as session:
             await intake.lock(session, site_id)
