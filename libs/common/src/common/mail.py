@@ -226,7 +226,7 @@ class Post:
             else f"user:{letter.user_id}"
         )
         token = opt_out_token(OptOut(letter.organisation_id, recipient, letter.kind), settings)
-        base = settings.public_url.rstrip("/")
+        base = settings.links_url.rstrip("/")
         link = f"{base}{self._opt_out_path}?token={token}"
         sender = mailbox(settings.mail_from)
         written = self._letters.write(

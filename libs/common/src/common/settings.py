@@ -46,7 +46,7 @@ class ServiceSettings(BaseSettings):
     )
     allow_simulated_miners: bool = Field(default=False, validation_alias="ALLOW_SIMULATED_MINERS")
 
-    public_url: str = Field(default="http://127.0.0.1:8080", validation_alias="GATEWAY_PUBLIC_URL")
+    links_url: str = Field(default="http://127.0.0.1:8080", validation_alias="GATEWAY_PUBLIC_URL")
     """Where people reach the installation; links in letters begin with it."""
     mail_smtp_url: SecretStr | None = Field(default=None, validation_alias="MAIL_SMTP_URL")
     """`smtp://` or `smtps://`, `user:password@host:port`. Without it letters go to a folder."""
