@@ -4,7 +4,9 @@ from collections.abc import Generator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.running", "tests.books", "tests.breaking", "tests.metering")
+pytest.register_assert_rewrite(
+    "tests.running", "tests.books", "tests.breaking", "tests.metering", "tests.stacks"
+)
 
 from tests.books import Books  # noqa: E402  (after the line above)
 from tests.breaking import SecondWorker  # noqa: E402

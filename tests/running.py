@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from common.postgres import connect
 from launcher.api import Api, RefusedError
@@ -161,6 +161,10 @@ class System:
         """Read topics from their beginning to their present end; partitions keep their order."""
         return asyncio.run(_read(self.stack.demo["kafka_bootstrap"], topics))
 
+    def produce(self, records: Iterable[Record]) -> None:
+        """Write records to the broker, past every outbox."""
+        asyncio.run(_write(self.stack.demo["kafka_bootstrap"], records))
+
     def miners(self, person: str = "owner", **wanted: Any) -> list[Json]:
         """List machines, all pages."""
         first = self.api(person).get("/api/hosting/miners", page_size=200, **wanted)
@@ -275,6 +279,21 @@ async def _read(bootstrap: str, topics: Sequence[str]) -> list[Record]:
                 ]
     finally:
         await consumer.stop()
+
+
+async def _write(bootstrap: str, records: Iterable[Record]) -> None:
+    producer: Any = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    try:
+        for record in records:
+            await producer.send_and_wait(
+                record.topic,
+                value=record.value,
+                key=record.key.encode(),
+                headers=[(name, value.encode()) for name, value in record.headers.items()],
+            )
+    finally:
+        await producer.stop()
 
 
 class Systems:

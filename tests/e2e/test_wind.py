@@ -6,15 +6,25 @@ Difficulty is known for certain only around what is shipped: the days after the 
 import subprocess
 import sys
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
-import httpx
 import pytest
-from tests.running import Json, System, eventually
+from tests.running import Json, System
+from tests.stacks import (
+    DIFFICULTY,
+    MODELS,
+    Ingested,
+    accepted_bids,
+    bitcoin_of,
+    carried_out,
+    control,
+    energy_of,
+    payment_of,
+    serve_run,
+)
 
 from launcher.api import RefusedError
 from launcher.processes import child_environment
@@ -23,9 +33,6 @@ pytestmark = pytest.mark.e2e
 _FIRST, _SECOND = date(2024, 4, 21), date(2024, 4, 22)
 _MONTH, _YEAR = "2024-04", 2024
 _UNKNOWN_DIFFICULTY = date(2025, 3, 4)
-_DIFFICULTY = Fraction(Decimal("86388558925171.011713"))  # of block 840,000's epoch
-_SUBSIDY_BTC = Fraction(25, 8)
-_MODELS = {"S19J_PRO": (100, 3050), "M20S": (68, 3360), "S9": (Fraction(27, 2), 1323)}
 _SATOSHI = Decimal("0.00000001")
 _MICRO = Decimal("0.000001")
 _TABLES = {
@@ -46,86 +53,12 @@ _LOOKED_AT = {"verified_at"}
 """Says when somebody looked, not what was found."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ingested:
-    """A job that has ended, and what it said on its way."""
-
-    job: Json
-    told: list[tuple[int, str]]
-
-    @property
-    def result(self) -> Json:
-        return self.job["result"]
-
-
-def _carried_out(system: System, path: str, order: Json) -> Ingested:
-    """Order a job and follow it to its end."""
-    accepted = system.api().post(path, order)
-    told: list[tuple[int, str]] = []
-
-    def is_over() -> Json | None:
-        job = system.api().get(accepted["status_url"])
-        if not told or told[-1] != (job["percent"], job["step"]):
-            told.append((job["percent"], job["step"]))
-        return job if job["state"] in {"done", "failed"} else None
-
-    job = eventually(is_over, "the job is over")
-    assert job["state"] == "done", job["error"]
-    return Ingested(job, told)
-
-
-def _serve(system: System, run: str, *days: date) -> None:
-    """Let the simulated Elexon issue the figures of a settlement run."""
-    url = f"{system.stack.installation.url('elexon')}/control/run"
-    for day in days:
-        answer = httpx.post(url, json={"run": run, "day": str(day)}, trust_env=False)
-        assert answer.status_code == 200, answer.text
-
-
 @pytest.fixture(scope="module")
 def ingested(system: System) -> Generator[Ingested]:
     """Two days as the first settlement run had them."""
-    _serve(system, "II", _FIRST, _SECOND)
-    yield _carried_out(system, "/api/wind/ingest", {"from": str(_FIRST), "to": str(_SECOND)})
-    httpx.post(f"{system.stack.installation.url('elexon')}/control/reset", trust_env=False)
-
-
-def _accepted_bids(system: System, day: date) -> list[Json]:
-    """Ask the simulated Elexon itself: accepted bids of wind units with the SO flag."""
-    base = f"{system.stack.installation.url('elexon')}/bmrs/api/v1"
-    with httpx.Client(base_url=base, trust_env=False) as elexon:
-        units = elexon.get("/reference/bmunits/all").json()
-        wind = {one["elexonBmUnit"] for one in units if one["fuelType"] == "WIND"} - {None}
-        stacks = [
-            elexon.get(f"/balancing/settlement/stack/all/bid/{day}/{period}").json()["data"]
-            for period in range(1, 49)
-        ]
-    return [
-        row
-        for stack in stacks
-        for row in stack
-        if row["id"] in wind
-        and row["soFlag"]
-        and row["volume"] < 0
-        and row["originalPrice"] is not None
-    ]
-
-
-def _energy(rows: list[Json]) -> Decimal:
-    return sum((-Decimal(str(row["volume"])) for row in rows), Decimal(0))
-
-
-def _payment(rows: list[Json]) -> Decimal:
-    """Positive to the farm, which bids a negative price to be turned down."""
-    products = (Decimal(str(row["volume"])) * Decimal(str(row["originalPrice"])) for row in rows)
-    return sum(products, Decimal(0))
-
-
-def _bitcoin(mwh: Decimal, model: str) -> Fraction:
-    """Return by hand what energy mines: joules, by hashes per joule, by blocks, by the subsidy."""
-    hashrate_ths, power_w = _MODELS[model]
-    hashes = Fraction(mwh) * 3_600_000_000 * Fraction(hashrate_ths) * 10**12 / Fraction(power_w)
-    return hashes / (_DIFFICULTY * 2**32) * _SUBSIDY_BTC
+    serve_run(system, "II", _FIRST, _SECOND)
+    yield carried_out(system, "/api/wind/ingest", {"from": str(_FIRST), "to": str(_SECOND)})
+    control(system, "reset")
 
 
 # What is taken in
@@ -140,7 +73,7 @@ def test_a_job_takes_days_in_and_says_how_far_it_is(ingested: Ingested, system: 
     assert ingested.result["complete"]
     assert (ingested.result["days_complete"], ingested.result["periods"]) == (2, 96)
     assert (ingested.result["failures"], ingested.result["defects"]) == ([], [])
-    assert set(ingested.result["models"]) == set(_MODELS)
+    assert set(ingested.result["models"]) == set(MODELS)
     listed = {one["settlement_date"]: one for one in system.api().get("/api/wind/days")["items"]}
     for day in (_FIRST, _SECOND):
         assert listed[str(day)]["status"] == listed[str(day)]["bitcoin_status"] == "complete"
@@ -150,11 +83,11 @@ def test_a_job_takes_days_in_and_says_how_far_it_is(ingested: Ingested, system: 
 def test_a_day_holds_what_the_stacks_hold(system: System, ingested: Ingested, day: date) -> None:
     """The stacks read past the service, with none of its code."""
     del ingested
-    bids = _accepted_bids(system, day)
+    bids = accepted_bids(system, day)
     shown = system.api().get(f"/api/wind/summary/daily/{day}")
     assert shown["records"] == len(bids) > 100
-    assert _same(shown["total_curtailed_energy_mwh"], _energy(bids))
-    assert _same(shown["total_payment_gbp"], _payment(bids))
+    assert _same(shown["total_curtailed_energy_mwh"], energy_of(bids))
+    assert _same(shown["total_payment_gbp"], payment_of(bids))
     assert (shown["periods_complete"], shown["is_complete"]) == (48, True)
     assert shown["simulated"]
     assert Decimal(shown["wind_generation_mwh"]) > Decimal(shown["total_curtailed_energy_mwh"])
@@ -190,7 +123,7 @@ def test_day_month_and_year_agree(system: System, ingested: Ingested) -> None:
     assert abs(of_hours - Decimal(days[0]["total_curtailed_energy_mwh"])) <= 24 * _MICRO
 
 
-@pytest.mark.parametrize("model", sorted(_MODELS))
+@pytest.mark.parametrize("model", sorted(MODELS))
 def test_bitcoin_is_what_the_energy_mines_by_hand(
     system: System, ingested: Ingested, model: str
 ) -> None:
@@ -198,9 +131,9 @@ def test_bitcoin_is_what_the_energy_mines_by_hand(
     get = system.api().get
     wanted: dict[date, Fraction] = {}
     for day in (_FIRST, _SECOND):
-        wanted[day] = _bitcoin(_energy(_accepted_bids(system, day)), model)
+        wanted[day] = bitcoin_of(energy_of(accepted_bids(system, day)), model)
         shown = get("/api/wind/mining-potential/daily", date=str(day), miner_model=model)
-        assert Fraction(Decimal(shown["difficulty"])) == _DIFFICULTY
+        assert Fraction(Decimal(shown["difficulty"])) == DIFFICULTY
         assert abs(Fraction(Decimal(shown["bitcoin_mined"])) - wanted[day]) <= Fraction(_SATOSHI)
         value = Decimal(shown["bitcoin_mined"]) * Decimal(shown["current_price"])
         assert Decimal(shown["value_at_current_price"]) == pytest.approx(value, rel=Decimal("1e-8"))
@@ -218,7 +151,7 @@ def test_a_difficulty_that_is_not_known_is_said_and_not_guessed(
 ) -> None:
     """The energy is there all the same; bitcoin is null, with its reason."""
     del ingested
-    result = _carried_out(system, "/api/wind/ingest", {"date": str(_UNKNOWN_DIFFICULTY)}).result
+    result = carried_out(system, "/api/wind/ingest", {"date": str(_UNKNOWN_DIFFICULTY)}).result
     assert not result["complete"]
     [gap] = result["incomplete_days"]
     assert (gap["bitcoin_status"], gap["missing_periods"]) == ("difficulty_unavailable", [])
@@ -258,7 +191,7 @@ def test_the_same_again_changes_nothing(system: System, ingested: Ingested) -> N
     del ingested
     before = _books(system)
     assert all(before.values())
-    again = _carried_out(
+    again = carried_out(
         system, "/api/wind/ingest", {"from": str(_FIRST), "to": str(_SECOND)}
     ).result
     assert again["complete"]
@@ -272,17 +205,17 @@ def test_a_settlement_run_that_revises_changes_one_day_and_its_chain(
     """Day, month and year of energy and of bitcoin move by the same; the next day does not."""
     del ingested
     before = _books(system)
-    _serve(system, "SF", _FIRST)
-    result = _carried_out(
+    serve_run(system, "SF", _FIRST)
+    result = carried_out(
         system, "/api/wind/reconcile", {"from": str(_FIRST), "to": str(_SECOND)}
     ).result
     assert result["changed_days"] == [str(_FIRST)]
     assert result["complete"]
     after = _books(system)
-    bids = _accepted_bids(system, _FIRST)
+    bids = accepted_bids(system, _FIRST)
     shown = system.api().get(f"/api/wind/summary/daily/{_FIRST}")
     assert shown["records"] == len(bids)
-    assert _same(shown["total_curtailed_energy_mwh"], _energy(bids))
+    assert _same(shown["total_curtailed_energy_mwh"], energy_of(bids))
     for table, column in _TABLES.items():
         if column.endswith("_date"):
             for books in (before, after):
@@ -336,7 +269,7 @@ def test_the_command_line_verifies_the_same(system: System, ingested: Ingested) 
     assert "1 of 1 days complete; complete" in said
     assert f"{day['records']:,}" in said
     assert f"{Decimal(day['curtailed_energy_mwh']):,.3f}" in said
-    for model in _MODELS:
+    for model in MODELS:
         assert f"{Decimal(day['models'][model]['bitcoin_mined']):.8f}" in said
     code, said = _command(system, "verify", "2024-04-23")
     assert code == 1, said

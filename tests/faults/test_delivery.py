@@ -5,12 +5,11 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
 from tests.books import STRANGER, Books, Witness
 from tests.running import PATIENCE_S, Record, System, eventually
 
@@ -21,26 +20,6 @@ from launcher.installation import DATABASE
 pytestmark = [pytest.mark.e2e, pytest.mark.kafka]
 _LOCK = 4_711
 _RELAY = "hosting-relay"
-
-
-def _produce(system: System, records: Sequence[Record]) -> None:
-    """Write records to the broker, past every outbox."""
-
-    async def send() -> None:
-        producer: Any = AIOKafkaProducer(bootstrap_servers=system.stack.demo["kafka_bootstrap"])
-        await producer.start()
-        try:
-            for record in records:
-                await producer.send_and_wait(
-                    record.topic,
-                    value=record.value,
-                    key=record.key.encode(),
-                    headers=[(name, value.encode()) for name, value in record.headers.items()],
-                )
-        finally:
-            await producer.stop()
-
-    asyncio.run(send())
 
 
 def _effects(system: System) -> dict[str, int]:
@@ -71,7 +50,7 @@ def test_repeated_events_change_nothing(whole: System) -> None:
     said = whole.records(*topics)
     before, plan = _effects(whole), whole.plan(plan_id)
     with Witness(whole) as witness:
-        _produce(whole, [*said, *reversed(said), *said])
+        whole.produce([*said, *reversed(said), *said])
         # A new plan of the same kind passes behind all of the repeats.
         after = whole.order(0.01)["id"]
         whole.all_confirmed(after)
@@ -114,7 +93,7 @@ def test_poison_is_put_aside_and_what_follows_is_handled(whole: System) -> None:
     ]
     unreadable = {record.headers["ce_id"] for record in records[:4]}
     before = len(_buried(whole))
-    _produce(whole, records)
+    whole.produce(records)
 
     def are_buried() -> bool:
         return len(_buried(whole)) == before + 5
