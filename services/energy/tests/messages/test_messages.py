@@ -247,7 +247,7 @@ async def test_a_link_in_a_letter_stops_its_kind(
     [letter] = lying(tmp_path)
     link = letter["List-Unsubscribe"].strip("<>")
     token = link.rpartition("token=")[2]
-    assert link.startswith(f"{runtime.settings.public_url}{OPT_OUT}?")
+    assert link.startswith(f"{runtime.settings.links_url}{OPT_OUT}?")
     anybody = client_as(kind="anonymous", organisation_id=UUID(int=0), scopes=frozenset[str]())
     mine = client_as(subject=person)
     asked = await anybody.get(OPT_OUT, params={"token": token})
