@@ -15,7 +15,6 @@ from energy.costs.pricing import Reign
 from energy.costs.reading import SiteHalfHours
 from energy.currencies.reading import Conversion
 from energy.domain.schedule import half_hour_prices
-from energy.domain.tariff import Tariff
 from energy.savings.avoided import Avoided, CostAvoided, by_bill
 from energy.savings.market import Market
 from energy.savings.shifting import places_of
@@ -60,7 +59,7 @@ def peak_advice(past: Past, shown: Shown, dollars: Conversion) -> PeakAdvice:
     peak_kw = Decimal(2 * int(kwh[peak])).scaleb(-6)
     if not past.reigns:
         return _no_peak(month, "no_tariff", peak_kw, at)
-    if not any(_charges_demand(reign.rated.tariff) for reign in past.reigns):
+    if not any(reign.rated.tariff.charges_demand() for reign in past.reigns):
         return _no_peak(month, "no_demand_charge", peak_kw, at)
     found = shaved(kwh)
     if not found:
@@ -82,11 +81,6 @@ def _no_peak(
     return PeakAdvice(
         month=month, peak_kw=peak_kw, peak_at=at, options=[], reason=reason, note=_NOTE
     )
-
-
-def _charges_demand(tariff: Tariff) -> bool:
-    windows = any(window.demand_charge_per_kw for window in tariff.windows)
-    return bool(tariff.demand_charge_per_kw or tariff.coincident_peak_per_kw or windows)
 
 
 def _shaving(

@@ -1,6 +1,6 @@
 """A bill's lines, from what was measured. In fractions, so nothing is lost before the end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -9,7 +9,7 @@ from typing import Literal
 from energy.domain import tiers
 from energy.domain.measures import NOTHING, Measures, MonthMeasure, demand_period
 from energy.domain.prices import name_of, rate_of, tiers_of
-from energy.domain.tariff import Tariff, Tier
+from energy.domain.tariff import DemandStep, Tariff, Tier
 from energy.domain.zone import YearMonth
 
 Kind = Literal["energy", "demand", "coincident", "service", "minimum", "credit", "tax", "export"]
@@ -31,13 +31,27 @@ class Charge:
 
 def charges(tariff: Tariff, measures: Measures) -> Iterator[Charge]:
     """Yield every line of every month."""
-    for one in measures.months:
-        of_use = [*_energy(tariff, one), *_demand(tariff, one, measures), *_service(tariff, one)]
-        of_use += _minimum(tariff, one, sum((c.amount for c in of_use), NOTHING))
-        of_use += _credits(tariff, one)
+    months = measures.months
+    used = {one.month: _of_use(tariff, one, measures) for one in months}
+    last_of_year = {one.month.year: one for one in months}
+    for year, one in last_of_year.items():
+        of_year = [month for month in months if month.month.year == year]
+        used[one.month] += _yearly_minimum(tariff, of_year, used)
+    for one in months:
+        of_use = used[one.month] + list(_credits(tariff, one))
         yield from of_use
-        yield from _taxes(tariff, one, sum((c.amount for c in of_use), NOTHING))
+        yield from _taxes(tariff, one, _sum(of_use))
         yield from _export(tariff, one)
+
+
+def _of_use(tariff: Tariff, one: MonthMeasure, measures: Measures) -> list[Charge]:
+    """Return what a month is charged before credits and taxes."""
+    found = [*_energy(tariff, one), *_demand(tariff, one, measures), *_service(tariff, one)]
+    return found + list(_minimum(tariff, one, _sum(found)))
+
+
+def _sum(found: Iterable[Charge]) -> Fraction:
+    return sum((one.amount for one in found), NOTHING)
 
 
 def _plain(
@@ -99,24 +113,32 @@ def _of_index(tariff: Tariff, one: MonthMeasure, slot: int) -> Charge:
     )
 
 
-def _demand(tariff: Tariff, one: MonthMeasure, measures: Measures) -> Iterator[Charge]:
+def _coarse(tariff: Tariff, measures: Measures) -> str | None:
+    """Return what a bill says where the readings are longer than the demand's interval."""
     minutes = tariff.demand_interval_minutes
-    coarse = None
-    if measures.longest_s > minutes * 60:
-        coarse = (
-            f"readings of up to {measures.longest_s // 60} minutes: "
-            f"a higher demand over {minutes} minutes inside them is not seen"
-        )
+    if measures.longest_s <= minutes * 60:
+        return None
+    return (
+        f"readings of up to {measures.longest_s // 60} minutes: "
+        f"a higher demand over {minutes} minutes inside them is not seen"
+    )
+
+
+def _demand(tariff: Tariff, one: MonthMeasure, measures: Measures) -> Iterator[Charge]:
+    coarse = _coarse(tariff, measures)
+    note = coarse
+    if one.ratchet is not None:
+        note = f"{tariff.demand_ratchet_percent} % of the peak of {one.ratchet}"
     if tariff.demand_charge_per_kw:
-        note = coarse
-        if one.ratchet is not None:
-            note = f"{tariff.demand_ratchet_percent} % of the peak of {one.ratchet}"
         yield _plain(
             "demand", "Demand", one.month, (one.billed_kw, "kW", tariff.demand_charge_per_kw), note
         )
-    for name, rate in _period_rates(tariff, one.month).items():
+    for monthly in tariff.monthly_demands:
+        if one.month.month in monthly.months:
+            yield from _stepped(monthly.name, one.month, one.billed_kw, monthly.steps, note)
+    for name, steps in _period_steps(tariff, one.month).items():
         if peak := one.period_peaks_kw.get(name):
-            yield _plain("demand", f"Demand {name}", one.month, (peak, "kW", rate), coarse)
+            yield from _stepped(f"Demand {name}", one.month, peak, steps, coarse)
     if tariff.coincident_peak_per_kw and one.coincident_hours:
         yield _plain(
             "coincident",
@@ -126,13 +148,34 @@ def _demand(tariff: Tariff, one: MonthMeasure, measures: Measures) -> Iterator[C
         )
 
 
-def _period_rates(tariff: Tariff, month: YearMonth) -> dict[str, Decimal]:
-    rates: dict[str, Decimal] = {}
+def _stepped(
+    name: str, month: YearMonth, kw: Fraction, steps: tuple[DemandStep, ...], note: str | None
+) -> Iterator[Charge]:
+    """Yield a line for each step that a demand reaches and that costs something."""
+    limits = [Fraction(step.up_to_kw) for step in steps if step.up_to_kw is not None]
+    for number, (step, part) in enumerate(zip(steps, tiers.spread(kw, limits), strict=True)):
+        if not step.per_kw or (not part and len(steps) > 1):
+            continue
+        told = [note] if note else []
+        if len(steps) > 1:
+            told.insert(0, _demand_step_note(steps, number))
+        yield _plain("demand", name, month, (part, "kW", step.per_kw), "; ".join(told) or None)
+
+
+def _demand_step_note(steps: tuple[DemandStep, ...], number: int) -> str:
+    limit = steps[number].up_to_kw
+    if limit is not None:
+        return f"step {number + 1}: up to {limit} kW"
+    return f"step {number + 1}: above {steps[number - 1].up_to_kw} kW"
+
+
+def _period_steps(tariff: Tariff, month: YearMonth) -> dict[str, tuple[DemandStep, ...]]:
+    found: dict[str, tuple[DemandStep, ...]] = {}
     for slot, window in enumerate(tariff.windows, start=1):
         name = demand_period(tariff, slot)
-        if name and window.demand_charge_per_kw and month.month in window.months:
-            rates[name] = window.demand_charge_per_kw
-    return rates
+        if name and month.month in window.months:
+            found[name] = window.own_demand_steps()
+    return found
 
 
 def _service(tariff: Tariff, one: MonthMeasure) -> Iterator[Charge]:
@@ -143,11 +186,27 @@ def _service(tariff: Tariff, one: MonthMeasure) -> Iterator[Charge]:
 
 
 def _minimum(tariff: Tariff, one: MonthMeasure, charged: Fraction) -> Iterator[Charge]:
-    least = Fraction(tariff.minimum_monthly_charge)
-    missing = least * one.share() - charged
-    if least and missing > 0:
-        note = f"the minimum is {tariff.minimum_monthly_charge} a month"
+    monthly, daily = tariff.minimum_monthly_charge, tariff.minimum_daily_charge
+    missing = Fraction(monthly) * one.share() + Fraction(daily) * one.days - charged
+    if (monthly or daily) and missing > 0:
+        parts = [f"{monthly} a month"] if monthly else []
+        parts += [f"{daily} a day"] if daily else []
+        note = f"the minimum is {' and '.join(parts)}"
         yield _plain("minimum", "Minimum charge", one.month, (Fraction(1), "month", missing), note)
+
+
+def _yearly_minimum(
+    tariff: Tariff, of_year: Sequence[MonthMeasure], used: Mapping[YearMonth, Sequence[Charge]]
+) -> Iterator[Charge]:
+    """Yield what the months of a year lack of its minimum, in the last of them."""
+    least = Fraction(tariff.minimum_yearly_charge)
+    last = of_year[-1].month
+    whole = YearMonth(last.year + 1, 1).first_day() - YearMonth(last.year, 1).first_day()
+    share = sum((one.days for one in of_year), NOTHING) / whole
+    missing = least * share - sum((_sum(used[one.month]) for one in of_year), NOTHING)
+    if least and missing > 0:
+        note = f"the minimum is {tariff.minimum_yearly_charge} a year"
+        yield _plain("minimum", "Minimum charge", last, (Fraction(1), "year", missing), note)
 
 
 def _credits(tariff: Tariff, one: MonthMeasure) -> Iterator[Charge]:

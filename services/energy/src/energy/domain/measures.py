@@ -251,10 +251,10 @@ def _energy(tariff: Tariff, laid: Laid, found: list[MonthMeasure]) -> None:
 
 def demand_period(tariff: Tariff, slot: int) -> str | None:
     """Return under which name a slot's demand is charged."""
-    if not slot or tariff.windows[slot - 1].demand_charge_per_kw is None:
+    if not slot:
         return None
     window = tariff.windows[slot - 1]
-    return window.demand_period or window.name
+    return (window.demand_period or window.name) if window.own_demand_steps() else None
 
 
 def _peaks(

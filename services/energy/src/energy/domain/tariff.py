@@ -31,6 +31,24 @@ class Tier:
     rate: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class DemandStep:
+    """One step of a demand charge: `per_kw` for each kW of the demand until it is `up_to_kw`."""
+
+    up_to_kw: Decimal | None
+    """Of the whole demand; None: without end, the last step."""
+    per_kw: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class MonthlyDemand:
+    """What the highest demand of certain months costs, once a month, each kW by its step."""
+
+    name: str
+    months: frozenset[int]
+    steps: tuple[DemandStep, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """One row of a time-of-use schedule. Rows of one name are one period of the bill."""
@@ -49,8 +67,16 @@ class Window:
     """Instead of `rate`; the meter's total decides which step holds, not this period's."""
     demand_charge_per_kw: Decimal | None = None
     """For the highest demand within this period's hours of a month, beside the tariff's own."""
+    demand_steps: tuple[DemandStep, ...] = ()
+    """Instead of `demand_charge_per_kw`."""
     demand_period: str | None = None
     """Windows of one demand period share one peak; None: the period of the window's name."""
+
+    def own_demand_steps(self) -> tuple[DemandStep, ...]:
+        """Return the steps of the demand charge of its hours; of a single rate, the one."""
+        if self.demand_steps or self.demand_charge_per_kw is None:
+            return self.demand_steps
+        return (DemandStep(None, self.demand_charge_per_kw),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +128,16 @@ class Tariff:
     monthly_service_charge: Decimal = Decimal(0)
     """By share of the local month."""
     minimum_monthly_charge: Decimal = Decimal(0)
-    """Least sum of a whole local month before taxes; by share of it."""
+    """Least sum of a whole local month before credits and taxes; by share of it."""
+    minimum_daily_charge: Decimal = Decimal(0)
+    """So much for each day billed makes the least sum of a month, beside the monthly one."""
+    minimum_yearly_charge: Decimal = Decimal(0)
+    """Least sum of a calendar year before credits and taxes; by share of it, in its last month."""
 
     demand_charge_per_kw: Decimal = Decimal(0)
     """For the highest demand of each local month, once."""
+    monthly_demands: tuple[MonthlyDemand, ...] = ()
+    """Beside it, in their months."""
     demand_interval_minutes: int = 15
     demand_window: DemandWindow = "fixed"
     demand_ratchet_percent: Decimal = Decimal(0)
@@ -117,3 +149,15 @@ class Tariff:
 
     taxes: tuple[Tax, ...] = ()
     credits: tuple[Credit, ...] = ()
+
+    def charges_demand(self) -> bool:
+        """Return whether a peak costs anything: of a month, of hours, of the system's."""
+        windows = any(window.demand_charge_per_kw or window.demand_steps for window in self.windows)
+        of_months = self.demand_charge_per_kw or self.monthly_demands
+        return bool(of_months or self.coincident_peak_per_kw or windows)
+
+    def has_minimum(self) -> bool:
+        """Return whether there is a least sum."""
+        return bool(
+            self.minimum_monthly_charge or self.minimum_daily_charge or self.minimum_yearly_charge
+        )

@@ -7,7 +7,15 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from energy.domain.coverage import Span, coverage_of_any_year
-from energy.domain.tariff import DAY_MINUTES, EVERY_DAY, EVERY_MONTH, Tariff, Tier, Window
+from energy.domain.tariff import (
+    DAY_MINUTES,
+    EVERY_DAY,
+    EVERY_MONTH,
+    DemandStep,
+    Tariff,
+    Tier,
+    Window,
+)
 
 DEMAND_MINUTES = (15, 30, 60)
 MOST_DECIMALS = 9
@@ -50,6 +58,8 @@ def _amounts(tariff: Tariff) -> Iterator[Defect]:
     yield from _amount("daily_service_charge_usd", tariff.daily_service_charge)
     yield from _amount("monthly_service_charge_usd", tariff.monthly_service_charge)
     yield from _amount("minimum_monthly_charge_usd", tariff.minimum_monthly_charge)
+    yield from _amount("minimum_daily_charge_usd", tariff.minimum_daily_charge)
+    yield from _amount("minimum_yearly_charge_usd", tariff.minimum_yearly_charge)
     yield from _amount("demand_charge_usd_per_kw", tariff.demand_charge_per_kw)
     yield from _amount("coincident_peak_usd_per_kw", tariff.coincident_peak_per_kw)
     for row, tax in enumerate(tariff.taxes):
@@ -73,6 +83,30 @@ def _tiers(field: str, tiers: tuple[Tier, ...]) -> Iterator[Defect]:
             yield Defect("tiers_not_ascending", f"{field}[{row}]", "Limits must ascend from 0.")
 
 
+def _demand_steps(field: str, steps: tuple[DemandStep, ...]) -> Iterator[Defect]:
+    for row, step in enumerate(steps):
+        yield from _amount(f"{field}[{row}].up_to_kw", step.up_to_kw)
+        yield from _amount(f"{field}[{row}].usd_per_kw", step.per_kw)
+    if steps and steps[-1].up_to_kw is not None:
+        yield Defect("last_step_bounded", field, "The last step has no limit: up_to_kw null.")
+    limits = [Decimal(0), *(step.up_to_kw for step in steps[:-1])]
+    for row, (low, high) in enumerate(pairwise(limits)):
+        if low is None or high is None:
+            yield Defect("step_unbounded", f"{field}[{row}]", "Only the last step has no limit.")
+        elif low.is_finite() and high.is_finite() and not low < high:
+            yield Defect("steps_not_ascending", f"{field}[{row}]", "Limits must ascend from 0.")
+
+
+def _monthly_demands(tariff: Tariff) -> Iterator[Defect]:
+    for row, one in enumerate(tariff.monthly_demands):
+        field = f"demand_charges[{row}]"
+        if not one.months or not one.months <= EVERY_MONTH:
+            yield Defect("months_invalid", f"{field}.months", "Months are 1 to 12, one at least.")
+        if not one.steps:
+            yield Defect("charge_missing", f"{field}.usd_per_kw", "It has no charge.")
+        yield from _demand_steps(f"{field}.tiers", one.steps)
+
+
 def _window(field: str, window: Window) -> Iterator[Defect]:
     if not window.name.strip():
         yield Defect("name_missing", f"{field}.name", "A period needs a name.")
@@ -89,6 +123,11 @@ def _window(field: str, window: Window) -> Iterator[Defect]:
     yield from _amount(f"{field}.rate", window.rate)
     yield from _amount(f"{field}.demand_charge_usd_per_kw", window.demand_charge_per_kw)
     yield from _tiers(f"{field}.tiers", window.tiers)
+    yield from _demand_steps(f"{field}.demand_tiers", window.demand_steps)
+    if window.demand_steps and window.demand_charge_per_kw is not None:
+        yield Defect(
+            "demand_charged_twice", f"{field}.demand_tiers", "One charge or steps, not both."
+        )
 
 
 def _windows(tariff: Tariff) -> Iterator[Defect]:
@@ -98,15 +137,14 @@ def _windows(tariff: Tariff) -> Iterator[Defect]:
             yield Defect(
                 "tiers_unused", f"tou_schedule[{row}].tiers", "An index price has no tiers."
             )
-    charges: dict[tuple[str, int], Decimal] = {}
+    charges: dict[tuple[str, int], tuple[DemandStep, ...]] = {}
     for row, window in enumerate(tariff.windows):
-        if window.demand_charge_per_kw is None:
+        steps = window.own_demand_steps()
+        if not steps:
             continue
         period = window.demand_period or window.name
-        known = {
-            charges.setdefault((period, m), window.demand_charge_per_kw) for m in window.months
-        }
-        if known != {window.demand_charge_per_kw}:
+        known = {charges.setdefault((period, m), steps) for m in window.months}
+        if known != {steps}:
             yield Defect(
                 "demand_charges_differ",
                 f"tou_schedule[{row}].demand_charge_usd_per_kw",
@@ -183,7 +221,7 @@ def _covered(tariff: Tariff) -> Iterator[Defect]:
 
 
 CHECKS: tuple[Callable[[Tariff], Iterator[Defect]], ...] = (
-    _zone, _kind, _amounts, _windows, _season, _demand,
+    _zone, _kind, _amounts, _windows, _season, _demand, _monthly_demands,
 )  # fmt: skip
 
 

@@ -93,11 +93,9 @@ class CostAvoided:
 
 def price_is_all(tariff: Tariff) -> bool:
     """Return whether a kWh more costs its price and nothing else, whatever the month's rest."""
-    demand = tariff.demand_charge_per_kw or tariff.coincident_peak_per_kw
-    windows = any(window.demand_charge_per_kw for window in tariff.windows)
     by_energy = any(credit.per_kwh for credit in tariff.credits)
-    more = tariff.minimum_monthly_charge or tariff.taxes
-    return not (month_matters(tariff) or demand or windows or by_energy or more)
+    more = tariff.has_minimum() or tariff.taxes
+    return not (month_matters(tariff) or tariff.charges_demand() or by_energy or more)
 
 
 def by_price(reigns: Sequence[Reign], more: Avoided) -> CostAvoided:

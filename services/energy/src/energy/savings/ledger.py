@@ -29,13 +29,7 @@ def month_after(at: datetime, zone: str) -> datetime:
 def months_long(reign: Reign) -> bool:
     """Return whether a month's bill depends on more than the energy's price."""
     tariff = reign.rated.tariff
-    return bool(
-        month_matters(tariff)
-        or tariff.demand_charge_per_kw
-        or tariff.coincident_peak_per_kw
-        or tariff.minimum_monthly_charge
-        or any(window.demand_charge_per_kw for window in tariff.windows)
-    )
+    return month_matters(tariff) or tariff.charges_demand() or tariff.has_minimum()
 
 
 def tariffs_view(reigns: Sequence[Reign]) -> list[dict[str, Any]]:

@@ -132,7 +132,7 @@ async def give_out(session: AsyncSession, rate_id: UUID, version: int | None) ->
     row = await session.scalar(query.order_by(RateVersion.version.desc()).limit(1))
     if row is None:
         raise RateNotFound(f"There is no rate {rate_id} of this version.", field="rate_id")
-    fields = {name: row.body[name] for name in RateFields.model_fields}
+    fields = {name: row.body[name] for name in RateFields.model_fields if name in row.body}
     return RateExport(
         format=EXPORT_FORMAT,
         rate_id=row.rate_id,

@@ -24,6 +24,8 @@ from energy.domain.tariff import (
     EVERY_MONTH,
     Credit,
     DayType,
+    DemandStep,
+    MonthlyDemand,
     Tax,
     Tier,
     Window,
@@ -91,6 +93,46 @@ class TierRow(Part):
 Tiers = Annotated[list[TierRow], Field(min_length=1, max_length=_MOST_TIERS)]
 
 
+class DemandTierRow(Part):
+    """A step of a demand charge."""
+
+    up_to_kw: Quantity | None = Field(
+        default=None, description="Of the whole demand; null: without end, the last step"
+    )
+    usd_per_kw: Charge
+
+    def step(self) -> DemandStep:
+        """Return the step as the bill reads it."""
+        return DemandStep(self.up_to_kw, self.usd_per_kw)
+
+
+DemandTiers = Annotated[list[DemandTierRow], Field(min_length=1, max_length=_MOST_TIERS)]
+
+
+class MonthlyDemandRow(Part):
+    """What the highest demand of each of some months costs: one price per kW, or steps."""
+
+    name: Name = "Demand"
+    months: Months = Field(default_factory=lambda: sorted(EVERY_MONTH))
+    tiers: DemandTiers | None = None
+    usd_per_kw: Charge | None = Field(default=None, validate_default=True)
+
+    @field_validator("usd_per_kw")
+    @classmethod
+    def _priced(cls, per_kw: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        if (per_kw is None) == (info.data.get("tiers") is None) and "tiers" in info.data:
+            msg = "a demand charge has either usd_per_kw or tiers"
+            raise ValueError(msg)
+        return per_kw
+
+    def demand(self) -> MonthlyDemand:
+        """Return the charge as the bill reads it."""
+        steps = tuple(row.step() for row in self.tiers or ())
+        if self.usd_per_kw is not None:
+            steps = (DemandStep(None, self.usd_per_kw),)
+        return MonthlyDemand(self.name, frozenset(self.months), steps)
+
+
 class TouRow(Part):
     """A row of a schedule: when, and what a kWh then costs. Rows of one name are one period."""
 
@@ -104,6 +146,9 @@ class TouRow(Part):
     day_type: DayType | None = None
     tiers: Tiers | None = None
     demand_charge_usd_per_kw: Charge | None = None
+    demand_tiers: DemandTiers | None = Field(
+        default=None, description="Instead of one charge for the demand of these hours"
+    )
     demand_period: Name | None = Field(
         default=None, description="Rows of one demand period share one peak; `name` if left out"
     )
@@ -170,6 +215,7 @@ class TouRow(Part):
             day_type=self.day_type,
             tiers=tiers,
             demand_charge_per_kw=self.demand_charge_usd_per_kw,
+            demand_steps=tuple(row.step() for row in self.demand_tiers or ()),
             demand_period=self.demand_period,
         )
 

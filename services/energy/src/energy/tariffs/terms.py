@@ -23,6 +23,7 @@ from energy.tariffs.schedules import (
     CoincidentHour,
     CoincidentHours,
     CreditRow,
+    MonthlyDemandRow,
     Name,
     Part,
     TaxRow,
@@ -81,9 +82,21 @@ class RateFields(Part):
 
     daily_service_charge_usd: Charge | None = None
     monthly_service_charge_usd: Charge | None = None
-    minimum_monthly_charge_usd: Charge | None = None
+    minimum_monthly_charge_usd: Charge | None = Field(
+        default=None, description="Least sum of a month before credits and taxes, by share of it"
+    )
+    minimum_daily_charge_usd: Charge | None = Field(
+        default=None, description="So much a day billed makes the month's least sum, beside it"
+    )
+    minimum_yearly_charge_usd: Charge | None = Field(
+        default=None, description="Least sum of a calendar year, by share of it"
+    )
 
     demand_charge_usd_per_kw: Charge | None = None
+    demand_charges: Annotated[list[MonthlyDemandRow], Field(max_length=50)] = Field(
+        default_factory=list[MonthlyDemandRow],
+        description="Of some months, or in steps, beside demand_charge_usd_per_kw",
+    )
     demand_interval_minutes: Annotated[Literal[15, 30, 60], Number] = 15
     demand_window: DemandWindow = "fixed"
     demand_ratchet_percent: Percent | None = None
@@ -122,7 +135,10 @@ class RateFields(Part):
             daily_service_charge=self.daily_service_charge_usd or _NOTHING,
             monthly_service_charge=self.monthly_service_charge_usd or _NOTHING,
             minimum_monthly_charge=self.minimum_monthly_charge_usd or _NOTHING,
+            minimum_daily_charge=self.minimum_daily_charge_usd or _NOTHING,
+            minimum_yearly_charge=self.minimum_yearly_charge_usd or _NOTHING,
             demand_charge_per_kw=self.demand_charge_usd_per_kw or _NOTHING,
+            monthly_demands=tuple(row.demand() for row in self.demand_charges),
             demand_interval_minutes=self.demand_interval_minutes,
             demand_window=self.demand_window,
             demand_ratchet_percent=self.demand_ratchet_percent or _NOTHING,
