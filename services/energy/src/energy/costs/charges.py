@@ -84,13 +84,15 @@ def month_charges(
         all_of_it = bill(
             tariff, load, index=reign.index, earlier_peaks_kw=earlier_peaks_kw, span_s=whole
         )
-        inside = (starts >= first) & (starts < last)
-        own = bill(
-            tariff,
-            Load.of_half_hours(starts[inside], energy[inside]),
-            index=reign.index,
-            span_s=(first, last),
-        )
+        own = all_of_it
+        if (first, last) != whole:
+            inside = (starts >= first) & (starts < last)
+            own = bill(
+                tariff,
+                Load.of_half_hours(starts[inside], energy[inside]),
+                index=reign.index,
+                span_s=(first, last),
+            )
         demand = all_of_it.demand_charge * share
         coincident = all_of_it.coincident_charge * share
         _add(charges, "demand", "demand", reign, demand)
