@@ -167,9 +167,12 @@ def test_a_poisonous_half_hour_is_put_aside_and_what_follows_is_recorded(whole: 
         buried = eventually(are_buried, "poison is in energy's dead letters")
         known = {record.headers["ce_id"]: what for what, record in poison.items()}
         assert {known[event_id]: reason for event_id, reason in buried.items()} == {
-            what: "unsupported-major" if what == "a later major" else "invalid" for what in poison
+            what: _REASONS.get(what, "invalid") for what in poison
         }
         _all_is_right(site)
+
+
+_REASONS = {"a later major": "unsupported-major", "an id that is none": "failed"}
 
 
 def _poisonous(good: Record) -> dict[str, Record]:
@@ -185,6 +188,8 @@ def _poisonous(good: Record) -> dict[str, Record]:
         "energy that is no number": json.dumps(told | {"rows": [row | {"kwh": float("nan")}]}),
         "too much energy": json.dumps(told | {"rows": [row | {"kwh": 1e12}]}),
         "a machine that is none": json.dumps(told | {"rows": [row | {"miner_id": "seven"}]}),
+        "an id that is none": json.dumps(told | {"rows": [row | {"miner_id": "z" * 36}]}),
+        "a client that is none": json.dumps(told | {"rows": [row | {"client_id": "z" * 36}]}),
         "a time without a zone": json.dumps(told | {"starts_at": "2026-11-01T00:00:00"}),
         "a later major": json.dumps(told),
     }
