@@ -7,7 +7,8 @@ dispatcher in batches as Kafka gives them: inbox, parsing, checks, rows and thei
 as intake. Rating is what follows: local days by a time-of-use tariff with service and demand
 charges, sums per machine, client and site, and the events of it. The tables live in a database of
 their own in the test infrastructure's PostgreSQL. Beside it stands the time in which PostgreSQL
-takes the same number of bytes by COPY: what the machine itself needs.
+takes the same number of bytes by COPY: what the machine itself needs; and a fixed loop, timed just
+before and after rating, which says how busy the machine was.
 """
 
 import argparse
@@ -70,6 +71,8 @@ class Result:
     parsing_s: float
     intake_s: float
     rating_s: float
+    rating_cpu_s: float
+    calibration_s: float
     limit_s: float
     ratio_to_limit: float
     copy_s: float
@@ -176,6 +179,15 @@ async def feed(
     return spent, parsing, count
 
 
+def calibrated() -> float:
+    """Return how long a fixed loop takes now: about 0.2 s on an idle core of 2024."""
+    began = time.perf_counter()
+    total = 0
+    for number in range(5_000_000):
+        total += number & 7
+    return time.perf_counter() - began
+
+
 async def copied(runtime: Runtime, dsn: str) -> tuple[float, float]:
     """Return how long a COPY of as many bytes takes, and how many MB that is."""
     async with runtime.worker_session() as session:
@@ -218,9 +230,11 @@ async def measure(arguments: argparse.Namespace) -> Result:
             )
             bodies = events(arguments.machines, arguments.days, arguments.clients, site)
             intake, parsing, count = await feed(runtime, organisation, bodies)
-            began = time.perf_counter()
+            before = calibrated()
+            began, used = time.perf_counter(), time.process_time()
             await rate_due(runtime)
-            rating = time.perf_counter() - began
+            rating, cpu = time.perf_counter() - began, time.process_time() - used
+            calibration = (before + calibrated()) / 2
             async with runtime.tenant_session(organisation) as session:
                 end = START + timedelta(days=arguments.days)
                 cost = await cost_between(session, site_id=site, start=START, end=end)
@@ -232,6 +246,7 @@ async def measure(arguments: argparse.Namespace) -> Result:
     return Result(
         machines=arguments.machines, half_hours=arguments.days * 48, events=count,
         parsing_s=round(parsing, 2), intake_s=round(intake, 2), rating_s=round(rating, 2),
+        rating_cpu_s=round(cpu, 2), calibration_s=round(calibration, 2),
         limit_s=LIMIT_S, ratio_to_limit=round(rating / LIMIT_S, 3), copy_s=round(copy_s, 2),
         stored_mb=round(stored, 1), cost_usd=str(cost.total_cost),
     )  # fmt: skip
