@@ -10,20 +10,26 @@ from typing import Any, cast
 
 from energy.tariffs.urdb_document import (
     SIX,
+    Steps,
     UrdbRate,
     charges_by_hours,
-    monthly_charges,
+    monthly_steps,
     refusal,
+    rows_of,
     short,
-    varies,
 )
 from energy.tariffs.urdb_schedule import energy_fields
 
 _TIER_UNITS = {"kwh": "kwh_per_month", "kwh daily": "kwh_per_day", "kwh/kw": "kwh_per_kw"}
 _DEMAND_UNIT = "kw"
+_MINIMUMS = {
+    "$/day": "minimum_daily_charge_usd",
+    "$/month": "minimum_monthly_charge_usd",
+    "$/year": "minimum_yearly_charge_usd",
+}
 _CHARGES_NOT_KNOWN = (
     "coincidentratestructure", "demandreactivepowercharge", "fueladjustmentsmonthly",
-    "demandratchetpercentage", "annualmincharge",
+    "demandratchetpercentage",
 )  # fmt: skip
 """Further members that would add to a bill."""
 
@@ -55,7 +61,7 @@ def read(rate: UrdbRate, document: dict[str, Any]) -> Read:
         "rate_type": "tou",
         "tier_unit": _tier_unit(rate),
     }
-    fields |= _fixed(rate) | _demand(rate) | _export(rate, warnings)
+    fields |= _fixed(rate, warnings) | _demand(rate) | _export(rate, warnings)
     fields |= energy_fields(rate, warnings)
     return Read(fields, warnings)
 
@@ -85,8 +91,8 @@ def _tier_unit(rate: UrdbRate) -> str:
     return _TIER_UNITS[stepped.pop()] if stepped else "kwh_per_month"
 
 
-def _fixed(rate: UrdbRate) -> dict[str, Any]:
-    """Return the fixed charges and the minimum."""
+def _fixed(rate: UrdbRate, warnings: list[str]) -> dict[str, Any]:
+    """Return the fixed charges and the minimums."""
     unit = rate.fixedchargeunits.strip().lower()
     first = rate.fixedchargefirstmeter
     monthly = rate.fixedmonthlycharge
@@ -99,18 +105,33 @@ def _fixed(rate: UrdbRate) -> dict[str, Any]:
         monthly += first / 12
     elif first:
         raise refusal("fixedchargeunits", f"{rate.fixedchargeunits!r} is not supported")
-    if rate.mincharge and rate.minchargeunits.strip().lower() != "$/month":
-        raise refusal("minchargeunits", f"{rate.minchargeunits!r} is not supported")
+    if rate.fixedchargeeaaddl:
+        warnings.append("fixedchargeeaaddl: the charge of further meters is not applied.")
     return {
         "daily_service_charge_usd": daily.quantize(SIX),
         "monthly_service_charge_usd": monthly.quantize(SIX),
-        "minimum_monthly_charge_usd": rate.mincharge.quantize(SIX),
+        **_minimums(rate),
     }
+
+
+def _minimums(rate: UrdbRate) -> dict[str, Any]:
+    """Return the least sums; earlier versions of the database name two of them apart."""
+    found = {
+        "minimum_daily_charge_usd": Decimal(0),
+        "minimum_monthly_charge_usd": rate.monthlymincharge,
+        "minimum_yearly_charge_usd": rate.annualmincharge,
+    }
+    unit = rate.minchargeunits.strip().lower()
+    if rate.mincharge and unit not in _MINIMUMS:
+        raise refusal("minchargeunits", f"{rate.minchargeunits!r} is not supported")
+    if rate.mincharge:
+        found[_MINIMUMS[unit]] = rate.mincharge
+    return {name: amount.quantize(SIX) for name, amount in found.items()}
 
 
 def _demand(rate: UrdbRate) -> dict[str, Any]:
     """Return the demand charge of all months, how demand is measured, and its ratchet."""
-    monthly = monthly_charges(rate)
+    monthly = monthly_steps(rate)
     by_hours = charges_by_hours(rate)
     for name, has, unit in (
         ("demandrateunit", by_hours, rate.demandrateunit),
@@ -118,21 +139,33 @@ def _demand(rate: UrdbRate) -> dict[str, Any]:
     ):
         if has and unit.strip().lower() != _DEMAND_UNIT:
             raise refusal(name, f"{unit!r} is not supported")
-    if varies(rate) and by_hours:
-        raise refusal(
-            "flatdemandmonths", "a monthly charge that varies is not supported beside one by hours"
-        )
     minutes = rate.demandwindow or 15
     if minutes not in (15, 30, 60):
         raise refusal("demandwindow", f"{minutes} minutes are not supported: 15, 30 or 60 are")
     return {
-        "demand_charge_usd_per_kw": Decimal(0) if varies(rate) else monthly[0],
+        **_of_months(monthly),
         "demand_interval_minutes": minutes,
         **_ratchet(rate, monthly),
     }
 
 
-def _ratchet(rate: UrdbRate, monthly: Sequence[Decimal]) -> dict[str, Any]:
+def _of_months(monthly: Sequence[Steps]) -> dict[str, Any]:
+    """Return the monthly demand charge: one of all months, or each with its months."""
+    if len(set(monthly)) == 1 and len(monthly[0]) <= 1:
+        return {"demand_charge_usd_per_kw": monthly[0][0][1] if monthly[0] else Decimal(0)}
+    months: dict[Steps, list[int]] = {}
+    for number, steps in enumerate(monthly, start=1):
+        months.setdefault(steps, []).append(number)
+    rows: list[dict[str, Any]] = []
+    for steps, found in months.items():
+        if len(steps) > 1:
+            rows.append({"months": found, "tiers": rows_of(steps)})
+        elif steps:
+            rows.append({"months": found, "usd_per_kw": steps[0][1]})
+    return {"demand_charges": rows}
+
+
+def _ratchet(rate: UrdbRate, monthly: Sequence[Steps]) -> dict[str, Any]:
     percent = rate.lookbackpercent * 100 if rate.lookbackpercent <= 1 else rate.lookbackpercent
     if not percent:
         return {}
@@ -140,8 +173,8 @@ def _ratchet(rate: UrdbRate, monthly: Sequence[Decimal]) -> dict[str, Any]:
         raise refusal("lookbackmonths", "a look back over some months only is not supported")
     if not rate.lookbackrange:
         raise refusal("lookbackrange", "is missing beside lookbackpercent")
-    if varies(rate) or not any(monthly) or charges_by_hours(rate):
-        raise refusal("lookbackpercent", "is supported for one monthly demand charge only")
+    if not any(monthly) or charges_by_hours(rate):
+        raise refusal("lookbackpercent", "is supported for a monthly demand charge only")
     return {
         "demand_ratchet_percent": percent.quantize(SIX),
         "demand_ratchet_months": rate.lookbackrange,

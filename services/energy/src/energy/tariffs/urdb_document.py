@@ -76,7 +76,10 @@ class UrdbRate(BaseModel):
     fixedchargefirstmeter: Number = Decimal(0)
     fixedchargeunits: str = "$/month"
     fixedmonthlycharge: Number = Decimal(0)
+    fixedchargeeaaddl: Number = Decimal(0)
     mincharge: Number = Decimal(0)
+    monthlymincharge: Number = Decimal(0)
+    annualmincharge: Number = Decimal(0)
     minchargeunits: str = "$/month"
     dgrules: str | None = None
     lookbackpercent: Annotated[Decimal, Field(ge=0, le=100)] = Decimal(0)
@@ -117,32 +120,40 @@ def short(value: Decimal) -> Decimal:
     return value.quantize(NINE).normalize() + 0
 
 
-def one_charge(name: str, structure: Sequence[Sequence[DemandTier]], place: int) -> Decimal:
-    """Return a period's charge per kW.
+Steps = tuple[tuple[Decimal | None, Decimal], ...]
+"""Of a demand charge: until how many kW, and how much per kW."""
+
+
+def demand_steps(name: str, structure: Sequence[Sequence[DemandTier]], place: int) -> Steps:
+    """Return a period's charge per kW by its steps; none where demand is free.
 
     Raises:
-        DocumentRefused: it has steps, or there is no such period.
+        DocumentRefused: a step before the last has no end, or there is no such period.
     """
     if place >= len(structure):
         raise refusal(name, f"has no period {place}, which its schedule names")
-    charges = {tier.rate + tier.adj for tier in structure[place]}
-    if len(charges) > 1:
-        raise refusal(name, f"period {place} has steps; one charge per kW is supported")
-    return charges.pop().quantize(SIX).normalize() + 0
+    period = structure[place]
+    limits = [tier.max for tier in period[:-1]]
+    if None in limits:
+        raise refusal(name, "a step before the last has no max")
+    charges = [(tier.rate + tier.adj).quantize(SIX).normalize() + 0 for tier in period]
+    if len(set(charges)) == 1:
+        return ((None, charges[0]),) if charges[0] else ()
+    tops = [limit.quantize(SIX) for limit in limits if limit is not None]
+    return tuple(zip([*tops, None], charges, strict=True))
 
 
-def monthly_charges(rate: UrdbRate) -> list[Decimal]:
+def monthly_steps(rate: UrdbRate) -> list[Steps]:
     """Return the monthly demand charge of each month."""
-    name = "flatdemandstructure"
     if not rate.flatdemandstructure:
-        return [Decimal(0)] * 12
+        return [()] * 12
     months = rate.flatdemandmonths or [0] * 12
-    return [one_charge(name, rate.flatdemandstructure, place) for place in months]
+    return [demand_steps("flatdemandstructure", rate.flatdemandstructure, one) for one in months]
 
 
-def varies(rate: UrdbRate) -> bool:
-    """Return whether the monthly demand charge is not the same in all months."""
-    return len(set(monthly_charges(rate))) > 1
+def rows_of(steps: Steps) -> list[dict[str, Any]]:
+    """Return steps as they stand in a rate of ours."""
+    return [{"up_to_kw": top, "usd_per_kw": charge} for top, charge in steps]
 
 
 def charges_by_hours(rate: UrdbRate) -> bool:

@@ -9,13 +9,12 @@ from energy.tariffs.urdb_document import (
     EnergyTier,
     UrdbRate,
     charges_by_hours,
-    one_charge,
+    demand_steps,
     refusal,
-    varies,
+    rows_of,
 )
 
 _DAYS = {"weekday": [0, 1, 2, 3, 4], "weekend": [5, 6]}
-MONTHLY_DEMAND = "Monthly demand"
 
 
 class Cell(NamedTuple):
@@ -23,8 +22,6 @@ class Cell(NamedTuple):
 
     energy: int
     demand: int | None
-    monthly: int | None
-    """The monthly demand charge, where it is not the same in all months."""
 
 
 def energy_fields(rate: UrdbRate, warnings: list[str]) -> dict[str, Any]:
@@ -38,7 +35,7 @@ def energy_fields(rate: UrdbRate, warnings: list[str]) -> dict[str, Any]:
             )
         if rate.energyratestructure[period][-1].max is not None:
             warnings.append(f"energyratestructure: the last step of period {period} has no end.")
-    if len(periods) == 1 and not varies(rate) and not charges_by_hours(rate):
+    if len(periods) == 1 and not charges_by_hours(rate):
         tiers = _tiers(rate.energyratestructure[periods.pop()])
         if len(tiers) == 1:
             return {"rate_type": "flat", "flat_rate_usd_per_kwh": tiers[0]["rate"]}
@@ -83,21 +80,13 @@ def _days(rate: UrdbRate) -> Iterator[tuple[str, int, list[Cell]]]:
         "weekend": (rate.energyweekendschedule, rate.demandweekendschedule),
     }
     by_hours = charges_by_hours(rate)
-    flat = rate.flatdemandmonths or [0] * 12
     for kind, (energy, demand) in grids.items():
         if by_hours and demand is None:
             raise refusal(f"demand{kind}schedule", "is missing beside demandratestructure")
         for month in range(12):
             charged = demand[month] if by_hours and demand is not None else [None] * 24
-            monthly = flat[month] if varies(rate) else None
-            yield (
-                kind,
-                month + 1,
-                [
-                    Cell(one, other, monthly)
-                    for one, other in zip(energy[month], charged, strict=True)
-                ],
-            )
+            cells = [Cell(*pair) for pair in zip(energy[month], charged, strict=True)]
+            yield kind, month + 1, cells
 
 
 def _row(rate: UrdbRate, hours: Hours) -> dict[str, Any]:
@@ -113,10 +102,10 @@ def _row(rate: UrdbRate, hours: Hours) -> dict[str, Any]:
     }
     row |= {"rate": tiers[0]["rate"]} if len(tiers) == 1 else {"tiers": tiers}
     if cell.demand is not None:
-        charge = one_charge("demandratestructure", rate.demandratestructure, cell.demand)
-        named = f"period {cell.demand + 1}"
-        row |= {"demand_charge_usd_per_kw": charge, "demand_period": named} if charge else {}
-    if cell.monthly is not None:
-        charge = one_charge("flatdemandstructure", rate.flatdemandstructure, cell.monthly)
-        row |= {"demand_charge_usd_per_kw": charge, "demand_period": MONTHLY_DEMAND}
+        steps = demand_steps("demandratestructure", rate.demandratestructure, cell.demand)
+        row |= {"demand_period": f"period {cell.demand + 1}"} if steps else {}
+        if len(steps) == 1:
+            row["demand_charge_usd_per_kw"] = steps[0][1]
+        elif steps:
+            row["demand_tiers"] = rows_of(steps)
     return row
