@@ -19,8 +19,8 @@ from launcher.seed import DemoNotSeededError
 _HISTORY_DAYS = 31
 _WIND_DAYS = 7
 _WITHIN_S = 300.0
-_A_KNOWN_WEEK = date(2025, 3, 3)
-"""Where the network cannot be asked, difficulty is certain only in what is shipped with it."""
+_A_SIMULATED_WEEK = date(2025, 3, 3)
+"""One that lies within epochs that have ended, so that their difficulty is known."""
 _LONDON = ZoneInfo("Europe/London")
 
 
@@ -33,7 +33,10 @@ def seed_energy(installation: Installation) -> None:
             _tariff(owner, site_id)
             if not owner.get("/api/electricity/costs", limit=1)["costs"]:
                 _history(installation, site_id, password)
-            job = _wind(owner, _first_day(installation))
+            first = _first_day(installation)
+            if not installation.live_market:
+                _epochs(installation)
+            job = _wind(owner, first)
             _until_costs(owner)
             _until_done(owner, job)
     except (RefusedError, httpx.HTTPError, subprocess.CalledProcessError) as error:
@@ -81,9 +84,29 @@ def _history(installation: Installation, site_id: str, password: str) -> None:
     )
 
 
+def _epochs(installation: Installation) -> None:
+    """Record the simulated chain's difficulties, as such: there is no provider of true ones."""
+    market = installation.url("market")
+    with httpx.Client(trust_env=False, timeout=10.0) as client:
+        told = client.get(f"{market}/mempool/api/v1/mining/difficulty-adjustments/3y")
+        told.raise_for_status()
+        epochs = [
+            {
+                "height": height,
+                "started_at": datetime.fromtimestamp(time_s, UTC).isoformat(),
+                "difficulty": difficulty,
+            }
+            for time_s, height, difficulty, *_ in told.json()
+        ]
+    password = installation.secrets()["admin_password"]
+    with Api(installation.gateway_url, email("admin"), password) as admin:
+        order = {"epochs": epochs, "simulated": True, "note": "The simulated chain"}
+        admin.post("/api/calculator/network/epochs", order)
+
+
 def _first_day(installation: Installation) -> date:
     if not installation.live_market:
-        return _A_KNOWN_WEEK
+        return _A_SIMULATED_WEEK
     return datetime.now(UTC).astimezone(_LONDON).date() - timedelta(days=_WIND_DAYS)
 
 

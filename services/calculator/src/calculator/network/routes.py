@@ -6,17 +6,22 @@ from typing import Annotated, ClassVar
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
+from calculator.auth import QuotesWriter
 from calculator.domain.network import BadBits, bits_of_text
 from calculator.network import overview
 from calculator.network.epochs import EpochUnknown, epoch_at
+from calculator.network.recording import NotThisNetwork, record_epochs
 from calculator.network.schemas import (
     DifficultyView,
     EpochView,
+    ManualEpochs,
     NetworkView,
+    RecordedEpochs,
     RetargetView,
     SubsidyView,
 )
 from calculator.quotes.current import MarketDep, MarketUnknown
+from calculator.quotes.record import NotThePlatform
 from calculator.sources.parties import parties_of
 from common.auth import Anyone
 from common.db import Session
@@ -85,6 +90,14 @@ async def get_retarget(
 async def list_epochs(session: Session, _: Anyone, page: PageQuery) -> object:
     """List the known block epochs, newest first: where difficulty or subsidy changed."""
     return await overview.list_epochs(session, page)
+
+
+@router.post("/epochs", status_code=201, responses=problems(NotThePlatform, NotThisNetwork))
+async def record_network_epochs(
+    body: ManualEpochs, session: Session, principal: QuotesWriter, runtime: RuntimeDep
+) -> RecordedEpochs:
+    """Record block epochs by hand, for an installation that reaches no provider of them."""
+    return await record_epochs(session, principal, body, parties_of(runtime).now())
 
 
 @router.get("/epoch", responses=problems(EpochUnknown))

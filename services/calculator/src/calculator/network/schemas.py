@@ -1,8 +1,9 @@
 """Answers of the network routes."""
 
 from datetime import datetime
+from decimal import Decimal
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from calculator.quotes.schemas import DecimalText, Figure
 
@@ -110,3 +111,34 @@ class EpochView(BaseModel):
     subsidy_btc: DecimalText
     source: str
     simulated: bool
+
+
+class ManualEpoch(BaseModel):
+    """The first block of a difficulty, as a person knows it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    height: int = Field(ge=0, le=10**8, examples=[885_024], description="A multiple of 2,016")
+    started_at: AwareDatetime
+    difficulty: Decimal = Field(
+        ge=1, le=10**18, allow_inf_nan=False, max_digits=40, examples=["110568428300952.69"]
+    )
+
+
+class ManualEpochs(BaseModel):
+    """Epochs recorded by a person, for an installation that reaches no provider."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    epochs: list[ManualEpoch] = Field(min_length=1, max_length=1000)
+    simulated: bool = Field(
+        default=False, description="Of a simulated chain: what is true replaces them later"
+    )
+    note: str = Field(min_length=1, max_length=200, description="Where they are from")
+
+
+class RecordedEpochs(BaseModel):
+    """How many of them were new, or replaced a simulated one."""
+
+    recorded: int
+    known: int
