@@ -187,3 +187,14 @@ async def test_a_correction_of_the_first_version_holds_before_it_too(
         found = await client.get("/api/electricity/current-rate", params={"timestamp": asked})
         assert found.json()["rate_usd_per_kwh"] == "0.21"
         assert found.json()["rate"]["version"] == 2
+
+
+@pytest.mark.parametrize(
+    "start", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-07-01", "5"]
+)
+async def test_a_remote_or_unclear_start_of_prices_is_refused(
+    client: httpx.AsyncClient, start: str
+) -> None:
+    made = (await client.post(SERIES, json={"name": "A"})).json()["series"]["id"]
+    refused = await client.get(f"{SERIES}/{made}/prices", params={"start": start})
+    assert (refused.status_code, refused.json()["field"]) == (422, "start")

@@ -48,7 +48,7 @@ async def taken(
         async with runtime.worker_session() as session:
             await refresh(session, told.rows, date(2026, 1, 1), simulated=told.simulated)
         await take(runtime, asking, DAY, range(1, periods_in(DAY) + 1))
-        await take_context(runtime, asking, DAY, DAY)
+        await take_context(runtime, asking, DAY)
         await take_outputs(runtime, asking, DAY)
         await apply_day(runtime, DAY, await miners_named(runtime, MODELS, MODELS))
 

@@ -7,7 +7,14 @@ from functools import lru_cache
 from typing import Annotated
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 _ALIASES = frozenset({"Factory", "localtime", "posixrules"})
 """Names that a machine's zone folder holds beside the zones."""
@@ -108,6 +115,10 @@ Whole = Annotated[int, Number]
 Day = Annotated[date, BeforeValidator(_written_day)]
 Moment = Annotated[datetime, BeforeValidator(_written_moment), AfterValidator(_not_remote)]
 """With an offset, or without one in a zone that the context names."""
+AwareMoment = Annotated[
+    AwareDatetime, BeforeValidator(_written_moment), AfterValidator(_not_remote)
+]
+"""With an offset."""
 Zone = Annotated[
     str, Field(max_length=64, examples=["America/New_York"]), AfterValidator(_known_zone)
 ]

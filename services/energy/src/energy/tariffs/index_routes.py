@@ -5,7 +5,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime
 
 from common.db import Session
 from common.errors import BadRequest, problems
@@ -13,7 +12,7 @@ from common.tabular import TooManyRows, Unreadable
 from common.uploads import BadUpload, FileTooLarge, UnknownUpload, uploaded
 from energy.auth import TariffsReader, TariffsWriter
 from energy.tariffs import index_series
-from energy.tariffs.amounts import Zone
+from energy.tariffs.amounts import AwareMoment, Zone
 from energy.tariffs.index_schemas import (
     MorePrices,
     NewSeries,
@@ -61,8 +60,8 @@ async def list_index_prices(
     session: Session,
     _: TariffsReader,
     *,
-    start: Annotated[AwareDatetime | None, Query(description="That start from here on")] = None,
-    end: Annotated[AwareDatetime | None, Query(description="That start before")] = None,
+    start: Annotated[AwareMoment | None, Query(description="That start from here on")] = None,
+    end: Annotated[AwareMoment | None, Query(description="That start before")] = None,
     limit: Annotated[int, Query(ge=1, le=5000, description="At most so many")] = 500,
 ) -> PriceList:
     """List the prices of a series in order; `next_start` says where to go on."""

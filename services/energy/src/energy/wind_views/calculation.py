@@ -18,6 +18,8 @@ from energy.wind_views.asking import MAX_NAME, TEXT
 from energy.wind_views.figures import Bitcoin, BitcoinRate, Difficulty, Quantity
 from energy.wind_views.spans import strict_day
 
+_PLACES = 12
+"""Of what is given: a machine of less than a picowatt would mine more than can be written."""
 _CLOCKS_DIFFER = timedelta(minutes=1)
 
 
@@ -45,24 +47,26 @@ class WindCalculationRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
-    mwh: _Number = Field(ge=0, le=10**9, allow_inf_nan=False, max_digits=40, examples=["12.5"])
+    mwh: _Number = Field(
+        ge=0, le=10**9, allow_inf_nan=False, decimal_places=_PLACES, examples=["12.5"]
+    )
     model: str | None = Field(
         default=None, min_length=1, max_length=MAX_NAME, pattern=TEXT, examples=["S19J_PRO"]
     )
     hashrate_ths: _Number | None = Field(
-        default=None, gt=0, le=10**9, allow_inf_nan=False, max_digits=40
+        default=None, gt=0, le=10**9, allow_inf_nan=False, decimal_places=_PLACES
     )
     power_w: _Number | None = Field(
-        default=None, gt=0, le=10**10, allow_inf_nan=False, max_digits=40
+        default=None, gt=0, le=10**10, allow_inf_nan=False, decimal_places=_PLACES
     )
     at: AwareDatetime | None = None
     settlement_date: _Day | None = Field(default=None, examples=["2025-03-30"])
     settlement_period: int | None = Field(default=None, ge=1, le=50, strict=True)
     difficulty: _Number | None = Field(
-        default=None, gt=0, le=10**18, allow_inf_nan=False, max_digits=60
+        default=None, ge=1, le=10**18, allow_inf_nan=False, max_digits=60
     )
     subsidy_btc: _Number | None = Field(
-        default=None, ge=0, le=50, allow_inf_nan=False, max_digits=40
+        default=None, ge=0, le=50, allow_inf_nan=False, decimal_places=_PLACES
     )
     whole_miners: bool = Field(
         default=False, description="Only machines that the energy feeds for the whole half-hour."

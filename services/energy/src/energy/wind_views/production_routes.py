@@ -74,7 +74,7 @@ async def get_farm_curtailment(
 
 
 @router.get(
-    "/production/curtailment-percentage/lead-party/{lead_party}/{date}",
+    "/production/curtailment-percentage/lead-party/{lead_party:path}/{date}",
     response_model=CurtailmentShare,
     responses=_REFUSALS,
 )
