@@ -8,7 +8,15 @@ from decimal import Decimal
 import pytest
 
 from energy.wind import elexon as module
-from energy.wind.answers import Nonsense, read_metered, read_notified, read_stack, read_units
+from energy.wind.answers import (
+    Nonsense,
+    read_generation,
+    read_metered,
+    read_notified,
+    read_prices,
+    read_stack,
+    read_units,
+)
 from energy.wind.elexon import Elexon as Client
 from energy.wind.elexon import NoAnswer, NotThere, open_elexon
 from energy.wind.pace import Gate, Pace
@@ -220,3 +228,79 @@ def test_outputs_that_cannot_be(read: Callable[[bytes, date], object], row: str,
     place = '"settlementDate": "2025-03-04", "settlementPeriod": 1, "bmUnit": "T_A-1"'
     with pytest.raises(Nonsense, match=why):
         read(f"[{{{place}, {row}}}]".encode(), date(2025, 3, 4))
+
+
+PLACE = '"settlementDate": "2025-03-04", "settlementPeriod": 1'
+WIND_ROW = f'{{{PLACE}, "psrType": "Wind Onshore", "quantity": 5}}'
+PRICE_ROW = f'{{{PLACE}, "systemSellPrice": 80.5}}'
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ('{"settlementDate": "soon", "psrType": "Wind Onshore"}', "no settlement date"),
+        ('{"settlementDate": "2025-03-04", "psrType": "Wind Offshore"}', "no period"),
+        (
+            '{"settlementDate": "2025-03-09", "settlementPeriod": 1, "psrType": "Wind Onshore"}',
+            "about 2025-03-09",
+        ),
+        (f"{WIND_ROW}, {WIND_ROW}", "twice"),
+    ],
+)
+def test_generation_that_cannot_be(rows: str, why: str) -> None:
+    with pytest.raises(Nonsense, match=why):
+        read_generation(f'{{"data": [{rows}]}}'.encode(), date(2025, 3, 4), date(2025, 3, 4))
+
+
+def test_other_types_are_left_out() -> None:
+    solar = f'{{{PLACE}, "psrType": "Solar", "quantity": 7}}'
+    body = f'{{"data": [{WIND_ROW}, {solar}]}}'.encode()
+    [found] = read_generation(body, date(2025, 3, 4), date(2025, 3, 4))
+    assert (found.onshore_mw, found.offshore_mw) == (Decimal(5), None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        (f"{PRICE_ROW}, {PRICE_ROW}", "twice"),
+        (PRICE_ROW.replace("03-04", "03-05"), "not asked for"),
+        (PRICE_ROW.replace("80.5", '"80.5"'), "is a text"),
+    ],
+)
+def test_prices_that_cannot_be(rows: str, why: str) -> None:
+    with pytest.raises(Nonsense, match=why):
+        read_prices(f'{{"data": [{rows}]}}'.encode(), date(2025, 3, 4))
+
+
+def test_a_price_that_is_not_known_is_left_out() -> None:
+    rows = PRICE_ROW.replace("80.5", "null")
+    assert read_prices(f'{{"data": [{rows}]}}'.encode(), date(2025, 3, 4)) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (f'{{{PLACE}, "bmUnit": "T_A-1", "quantity": 1}}', "twice"),
+        (
+            '{"settlementDate": "2025-03-05", "settlementPeriod": 1, "bmUnit": "T_A-1"}',
+            "about 2025-03-05",
+        ),
+    ],
+)
+def test_meters_that_repeat_or_stray(row: str, why: str) -> None:
+    with pytest.raises(Nonsense, match=why):
+        read_metered(f"[{row}, {row}]".encode(), date(2025, 3, 4))
+
+
+async def test_a_call_that_is_refused_is_not_made_again(asking: Client, elexon: Elexon) -> None:
+    with pytest.raises(NoAnswer, match="status 400"):
+        await asking.generation(date(2025, 3, 1), date(2025, 3, 20))
+    assert elexon.calls[Resource.BY_TYPE] == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), ("9999999", 120), (None, 60), ("Wed, 21 Oct 2026 07:28:00 GMT", 60), ("-1", 60)],
+)
+def test_how_long_to_rest(header: str | None, seconds: float) -> None:
+    assert module.rest_s(header) == seconds

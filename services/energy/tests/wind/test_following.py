@@ -179,6 +179,39 @@ async def test_it_follows_by_itself(
     assert stored["simulated"]
 
 
+async def test_switched_off_it_follows_nothing(runtime: Runtime, elexon: Elexon) -> None:
+    following_it = asyncio.create_task(follow_wind(runtime))
+    await asyncio.sleep(0.05)
+    assert not following_it.done()
+    following_it.cancel()
+    with suppress(asyncio.CancelledError):
+        await following_it
+    assert elexon.calls[Resource.STACK] == 0
+
+
+async def test_one_that_loses_its_lock_leads_no_more(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime.settings, "wind_enabled", True)
+    monkeypatch.setattr(following, "keep_schedule", _nothing)
+    monkeypatch.setattr(following, "follow_new", _nothing)
+    monkeypatch.setattr(following, "_LOOK_S", 0.05)
+    following_it = asyncio.create_task(follow_wind(runtime))
+    leader = text(
+        "SELECT l.pid FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+        "WHERE l.locktype = 'advisory' AND l.objid = 7201503 AND d.datname = current_database()"
+    )
+    async with asyncio.timeout(20):
+        pid = None
+        while pid is None:
+            async with runtime.worker_session() as session:
+                pid = await session.scalar(leader)
+        async with runtime.worker_session() as session:
+            await session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        with pytest.raises(ConnectionError, match="lost its database"):
+            await following_it
+
+
 async def _nothing(_: Runtime, __: datetime) -> None:
     return
 

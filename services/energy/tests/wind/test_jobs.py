@@ -12,12 +12,15 @@ from sqlalchemy import text
 
 from common.auth import PLATFORM_ORGANISATION
 from common.clock import now
-from common.jobs import work
+from common.ids import new_id
+from common.jobs import Step, work
 from common.runtime import Runtime
-from energy.domain.settlement import day_of
+from energy.domain.settlement import ZONE, day_of
 from energy.jobs import jobs_of
+from energy.wind import processing
 from energy.wind.answers import Unit
 from energy.wind.jobs import kinds
+from energy.wind.orders import Order
 from energy.wind.processing import RegisterUnavailable
 from energy.wind.units import farm_of
 from simulation.elexon import Elexon, Fault, Kind, Resource
@@ -76,7 +79,7 @@ async def test_a_day_is_ingested_by_a_job(
     assert detail["day"]["verified_at"] is not None
     assert len(detail["periods"]) == 48
     assert {period["status"] for period in detail["periods"]} == {"complete"}
-    listed = (await client.get("/api/wind/days?status=complete")).json()
+    listed = (await client.get(f"/api/wind/days?status=complete&from={DAY}&to={DAY}")).json()
     assert [one["settlement_date"] for one in listed["items"]] == [DAY]
     [run] = (await client.get("/api/wind/runs")).json()["items"]
     assert (run["kind"], run["ordered_by"], run["status"]) == ("reingest", "job", "complete")
@@ -145,6 +148,58 @@ async def test_history_is_filled_in_at_once_or_in_the_window(
     assert job["result"]["complete"]
     [run] = (await client.get("/api/wind/runs")).json()["items"]
     assert run["kind"] == "backfill"
+
+
+@pytest.mark.usefixtures("job_worker")
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("calculate-all", "calculate"),
+        ("reconcile", "reconcile"),
+        ("generation", "generation"),
+        ("verify", "verify"),
+        (f"ingest/{DAY}", "reingest"),
+    ],
+)
+async def test_every_process_can_be_ordered(
+    client: httpx.AsyncClient, ended: Ended, process: Process, path: str, kind: str
+) -> None:
+    await process("reingest", date(2025, 3, 4), periods=(9, 10))
+    body = None if "/" in path else {"date": DAY}
+    job = await ended(await client.post(f"/api/wind/{path}", json=body))
+    assert job["state"] == "done", job
+    assert job["result"]["days_processed"] == 1
+    newest = (await client.get("/api/wind/runs")).json()["items"][0]
+    assert (newest["kind"], newest["ordered_by"]) == (kind, "job")
+
+
+async def test_history_waits_for_the_window(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opens = (now() + timedelta(hours=2)).astimezone(ZONE)
+    window = f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}"
+    monkeypatch.setattr(runtime.settings, "wind_window", window)
+    monkeypatch.setattr(processing, "_WINDOW_LOOK_S", 0.01)
+    order = Order(kind="backfill", first=date(2025, 3, 4), last=date(2025, 3, 4))
+    begun = await processing.advance(runtime, order, {})
+    waiting = await processing.advance(runtime, order, begun.cursor)
+    assert waiting.step == f"waiting for {window}"
+    assert waiting.cursor == begun.cursor
+
+
+async def test_a_job_that_fails_says_so_in_its_run(
+    runtime: Runtime, rows: Rows, process: Process
+) -> None:
+    order = Order(kind="verify", first=date(2025, 3, 4), last=date(2025, 3, 4))
+    begun = await processing.advance(runtime, order, {})
+    handler = jobs_of(runtime, kinds).handlers["wind.process"]
+    broken = begun.cursor | {"day": "never"}
+    async with runtime.tenant_session(PLATFORM_ORGANISATION) as session:
+        with pytest.raises(ValueError, match="never"):
+            await handler(session, Step(new_id(), PLATFORM_ORGANISATION, order.document(), broken))
+    [run] = await rows("ingestion_runs")
+    assert run["status"] == "failed"
+    assert "never" in run["error"]
 
 
 async def test_without_a_register_nothing_begins(

@@ -227,7 +227,7 @@ def _check_status(response: httpx.Response) -> None:
     if status == _NOT_FOUND:
         raise NotThere("status 404: there is no such period, or it is not published")
     if status == _TOO_MANY:
-        raise _Again("status 429: asked too often", _rest_s(response.headers.get("Retry-After")))
+        raise _Again("status 429: asked too often", rest_s(response.headers.get("Retry-After")))
     if status >= _SERVER_ERROR:
         raise _Again(f"status {status}")
     raise NoAnswer(f"status {status}")
@@ -248,7 +248,7 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _rest_s(retry_after: str | None) -> float:
+def rest_s(retry_after: str | None) -> float:
     """Return how long to rest; a date or nonsense counts as a minute."""
     if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
         return min(float(retry_after[:6]), _LONGEST_REST_S)
