@@ -83,7 +83,7 @@ def test_a_summary_is_the_sum_by_hand(metered: MeteredSite, told: list[Row]) -> 
     yesterday = (datetime.now(OSLO) - timedelta(days=1)).date()
     rows = [row for row in told if row.day == yesterday]
     day = metered.summary(start_date=str(yesterday), end_date=str(yesterday))
-    assert day["num_records"] == 48
+    assert day["num_records"] == len(_starts(rows)) >= 46  # 50 when the clocks go back
     assert Decimal(day["total_kwh"]) == energy(rows)
     assert _cents(day["energy_cost_usd"]) == _cents(cost(rows))
     assert Decimal(day["service_charge_usd"]) == 12
@@ -357,7 +357,7 @@ def _receiving() -> Generator[_Receiver]:
 
 def test_dear_power_is_told_by_letter_and_by_webhook(system: System, metered: MeteredSite) -> None:
     """Once when it begins, once when it is over; the endpoint can tell that it is from us."""
-    owner = system.api()
+    owner, began = system.api(), datetime.now(UTC)
     with _receiving() as receiver:
         hook = owner.post(
             "/api/electricity/webhooks",
@@ -370,15 +370,15 @@ def test_dear_power_is_told_by_letter_and_by_webhook(system: System, metered: Me
         )  # fmt: skip
         try:
             [fired] = eventually(lambda: _letters(system, rule["name"]), "a letter is there")
-            price = f"{tou_price(datetime.now(UTC)).normalize():f}"
+            prices = {tou_price(began), tou_price(datetime.now(UTC))}
             assert fired["To"] == system.stack.demo["users"]["owner"]["email"]
-            assert price in _text_of(fired)
+            assert any(f"{price.normalize():f}" in _text_of(fired) for price in prices)
             assert "List-Unsubscribe" in fired
             eventually(lambda: len(receiver.taken) == 1, "the endpoint is told")
             message = _verified(receiver.taken[0], hook["secret"])
             assert message["kind"] == "cost_alert"
             assert message["data"]["rule_id"] == rule["id"]
-            assert Decimal(message["data"]["value"]) == Decimal(price)
+            assert Decimal(message["data"]["value"]) in prices
 
             change = {"threshold": "100"}
             owner.call("PATCH", f"/api/electricity/alert-rules/{rule['id']}", json=change)
