@@ -221,6 +221,7 @@ class Installation:
         grid = self.url("grid")
         return told | {
             "ENERGY_ELEXON_URL": f"{self.url('elexon')}/bmrs/api/v1",
+            "ENERGY_WIND_RATE_PER_S": "200",
             "ENERGY_CARBON_URL": f"{grid}/carbon",
             "ENERGY_CURRENCIES_URL": f"{grid}/ecb",
         }
