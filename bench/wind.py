@@ -10,8 +10,8 @@
    the same tables (400 by default, each 1/`--ballast-part` of a busy day; 3650 takes a quarter of
    an hour to lay).
 
-With fewer `--days` than a year, what the command takes for a single day is counted as its start, and
-the rest is scaled to 365 days; the table then says so.
+With fewer `--days` than a year, what the command takes for a single day is counted as its start,
+and the rest is scaled to 365 days; the table then says so.
 
 The machine is shared: a calibration loop tells how fast it was meanwhile.
 
