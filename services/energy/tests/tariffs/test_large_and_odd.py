@@ -198,3 +198,23 @@ async def test_a_remote_or_unclear_start_of_prices_is_refused(
     made = (await client.post(SERIES, json={"name": "A"})).json()["series"]["id"]
     refused = await client.get(f"{SERIES}/{made}/prices", params={"start": start})
     assert (refused.status_code, refused.json()["field"]) == (422, "start")
+
+
+async def test_the_price_that_is_kept_ends_with_its_hours(client: httpx.AsyncClient) -> None:
+    rows = [
+        {"name": "Night", "rate": "0.08", "start_hour": 21, "end_hour": 7},
+        {"name": "Day", "rate": "0.18", "start_hour": 7, "end_hour": 21},
+    ]
+    rate = {"name": "TOU", "rate_type": "tou", "timezone": "UTC", "tou_schedule": rows}
+    made = await client.post(RATES, json=rate | {"active": True})
+    asked = [("06:59:59", "Night"), ("03:00:00", "Night"), ("07:00:00", "Day"),
+             ("20:59:59", "Day"), ("21:00:00", "Night"), ("06:59:59", "Night")]  # fmt: skip
+    for clock_time, name in asked:
+        params = {"timestamp": f"2026-07-01T{clock_time}Z"}
+        found = (await client.get("/api/electricity/current-rate", params=params)).json()
+        assert (found["period"], found["starts_at"] <= params["timestamp"]) == (name, True)
+        assert found["ends_at"] > params["timestamp"]
+    rows[1]["rate"] = "0.30"
+    await client.put(f"{RATES}/{made.json()['rate']['id']}", json={"tou_schedule": rows})
+    noon = (await client.get("/api/electricity/current-rate")).json()
+    assert noon["rate_usd_per_kwh"] in ("0.08", "0.3")

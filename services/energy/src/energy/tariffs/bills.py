@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar, cast
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,6 +20,7 @@ from energy.domain.schedule import (
     IndexPrices,
     Interval,
     Load,
+    PricedPeriod,
     Unbillable,
     coverage,
     period_at,
@@ -52,6 +55,9 @@ MOST_SPANS = 1000
 """Of holes, and of overlaps, that an answer lists."""
 _LONG = timedelta(days=400)
 """From here on a bill is made on another thread, so that others are answered meanwhile."""
+_MOST_PERIODS = 256
+_last_period: OrderedDict[tuple[UUID, int], PricedPeriod] = OrderedDict()
+"""Of a version of a rate, which never changes."""
 _FIELDS = {"start": "start_time", "end": "end_time"}
 _PLACE = re.compile(r"intervals\[(\d+)\]")
 _PARTS = re.compile(r"[^\[\].]+")
@@ -118,7 +124,7 @@ async def price_now(
     asked = await asking.in_force(session, site_id=site_id, location=location, at=at or present)
     instant = asked.instant(timestamp, "timestamp") if timestamp is not None else present
     index = await _series(session, asked, instant - _DAY, instant + _DAY)
-    period = period_at(asked.tariff, instant, index)
+    period = _period(asked, instant, index)
     return CurrentRate(
         timestamp=instant,
         period=period.name,
@@ -129,6 +135,25 @@ async def price_now(
         ends_at=period.ends_at,
         rate=asked.used(),
     )
+
+
+def _period(asked: Asked, instant: datetime, index: IndexPrices | None) -> PricedPeriod:
+    """Return the period at an instant; the last one found of a version is kept while it lasts."""
+    if asked.rate_id is None or asked.version is None or asked.terms.rate_type == "index":
+        return period_at(asked.tariff, instant, index)
+    key = asked.rate_id, asked.version
+    known = _last_period.get(key)
+    if known is None or not _lasts(known, instant):
+        known = _last_period[key] = period_at(asked.tariff, instant)
+    while len(_last_period) > _MOST_PERIODS:
+        _last_period.popitem(last=False)
+    return known
+
+
+def _lasts(period: PricedPeriod, instant: datetime) -> bool:
+    """Return whether an instant lies between both known ends of a period."""
+    starts, ends = period.starts_at, period.ends_at
+    return starts is not None and ends is not None and starts <= instant < ends
 
 
 async def covered(asked: Asked, year: int) -> CoverageView:
