@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -175,6 +175,10 @@ def test_a_poisonous_half_hour_is_put_aside_and_what_follows_is_recorded(whole: 
 _REASONS = {"a later major": "unsupported-major", "an id that is none": "failed"}
 
 
+def _later(starts_at: str) -> str:
+    return (datetime.fromisoformat(starts_at) + timedelta(minutes=10)).isoformat()
+
+
 def _poisonous(good: Record) -> dict[str, Record]:
     """Return what is wrong with a half-hour, and a record that is so."""
     told = good.data
@@ -183,6 +187,7 @@ def _poisonous(good: Record) -> dict[str, Record]:
     texts = {
         "not JSON": '{"site_id": ',
         "not an object": "[]",
+        "a start between half-hours": json.dumps(told | {"starts_at": _later(told["starts_at"])}),
         "no rows": json.dumps({name: told[name] for name in told if name != "rows"}),
         "negative energy": json.dumps(told | {"rows": [row | {"kwh": -0.5}]}),
         "energy that is no number": json.dumps(told | {"rows": [row | {"kwh": float("nan")}]}),

@@ -215,6 +215,7 @@ class Installation:
             "MAIL_SMTP_URL": "",
             "MAIL_FROM": "Hashyard <hashyard@localhost>",
             "MAIL_FOLDER": str(self.mail_folder),
+            "ENERGY_WIND_ENABLED": str(self.live_market).lower(),
         }
         if self.live_market:
             return told

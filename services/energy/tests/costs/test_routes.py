@@ -124,6 +124,20 @@ async def test_a_summary_says_what_was_real_and_what_is_estimated(
     assert real["fixed_charges"] == "included"
 
 
+async def test_a_month_is_estimated_with_its_peak_once(
+    client: AsyncClient, new_site: Make, new_rate: Make, close_day: Make, rate: Make
+) -> None:
+    site = await new_site()
+    await new_rate(demand_charge_usd_per_kw="10", taxes=[{"name": "VAT", "percent": "10"}])
+    await close_day(site, DAY, NEXT, [(new_id(), None, 1.5, 100.0)])
+    await rate()
+    real = await got(client, SUMMARY, **WHEN)
+    # 72 kWh at 0.12 on each of thirty days, 3 kW at 10 once, and a tenth of both.
+    assert real["demand_charge_usd"] == "0.967742"  # of the month's 30.00, a day
+    assert real["estimated_monthly_cost_usd"] == "318.120000"
+    assert real["estimated_daily_cost_usd"] == "10.604000"
+
+
 async def test_several_currencies_are_never_added_up(
     client: AsyncClient, new_site: Make, new_rate: Make, close: Make, rate: Make
 ) -> None:

@@ -1,11 +1,12 @@
 """What telemetry says of half-hours, and this service itself of tariffs."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, NotRequired
 from uuid import UUID
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, field_validator
 from pydantic_core import CoreSchema, core_schema
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
@@ -13,6 +14,7 @@ from typing_extensions import TypedDict
 from common.consumer import Reactions, Received
 from energy.costs import intake
 from energy.costs.packing import MAX_KWH, Floats
+from energy.costs.pricing import HALF_HOUR_S
 
 reactions = Reactions(group="costs")
 """Consumed apart: a month of half-hours must not hold up what is known of sites and machines."""
@@ -87,6 +89,13 @@ class HalfHourClosed(BaseModel):
     revision: int = Field(ge=1, le=2_000_000_000)
     simulated: bool = False
     rows: Rows
+
+    @field_validator("starts_at")
+    @classmethod
+    def _on_the_half_hour(cls, starts_at: datetime) -> datetime:
+        if starts_at.timestamp() % HALF_HOUR_S:
+            raise ValueError("a half-hour starts on the hour or half past")
+        return starts_at
 
 
 @reactions.on_many("telemetry.half-hour.closed.v1")

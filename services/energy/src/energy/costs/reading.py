@@ -101,7 +101,7 @@ async def _parts(
     if scope.whole_sites():
         return [
             *await _records(session, scope, start, end),
-            *await _charges(session, scope, start, end),
+            *(_share(row, start, end) for row in await _charges(session, scope, start, end)),
         ]
     by_hand = await _records(session, scope, start, end)
     if scope.one_machine():
@@ -195,8 +195,8 @@ async def _records(
 
 async def _charges(
     session: AsyncSession, scope: Scope, start: datetime, end: datetime
-) -> list[CostSum]:
-    """Return what sites pay beside energy, by the share that lies in the span."""
+) -> list[SiteCharge]:
+    """Return what sites pay beside energy for days and months that the span touches."""
     query = select(SiteCharge).where(
         SiteCharge.starts_at < end, SiteCharge.ends_at > start, SiteCharge.currency != "XXX"
     )
@@ -204,7 +204,44 @@ async def _charges(
         query = query.where(SiteCharge.site_id == scope.site_id)
     if scope.location is not None:
         query = query.where(SiteCharge.site_id.in_(sites_at(scope.location)))
-    return [_share(row, start, end) for row in await session.scalars(query)]
+    return list(await session.scalars(query))
+
+
+@dataclass(frozen=True, slots=True)
+class MonthCharges:
+    """Charges of months before taxes: what lies in a span, and what one whole month comes to."""
+
+    inside: Decimal
+    whole: Decimal
+    starts_at: datetime
+    ends_at: datetime
+    """Of the months that the span touches, as far as they are known."""
+
+
+async def month_charges(
+    session: AsyncSession, scope: Scope, start: datetime, end: datetime
+) -> MonthCharges | None:
+    """Return the months' own charges, or None where there are none.
+
+    A peak is charged for its month however much of that has passed: so a whole month is, per site,
+    the mean of its months.
+    """
+    rows = [one for one in await _charges(session, scope, start, end) if one.kind == "month"]
+    if not rows:
+        return None
+    inside, months = Decimal(0), dict[Any, list[Decimal]]()
+    for row in rows:
+        share = _share(row, start, end)
+        inside += share.total_cost - share.taxes
+        months.setdefault((row.site_id, row.currency), []).append(
+            row.service_charge + row.demand_charge + row.other_charges
+        )
+    return MonthCharges(
+        inside=inside,
+        whole=sum((sum(one, ZERO) / len(one) for one in months.values()), ZERO),
+        starts_at=min(row.starts_at for row in rows),
+        ends_at=max(row.ends_at for row in rows),
+    )
 
 
 def _share(row: SiteCharge, start: datetime, end: datetime) -> CostSum:

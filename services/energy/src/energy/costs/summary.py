@@ -13,7 +13,7 @@ from energy.costs.keeping import money
 from energy.costs.models import ElectricityCost
 from energy.costs.periods import UNRATED_NAME, by_period
 from energy.costs.rating import reigns_of
-from energy.costs.reading import costs_between, counted, placed, sites_at
+from energy.costs.reading import costs_between, counted, month_charges, placed, sites_at
 from energy.costs.schemas import Estimate, Summary
 from energy.costs.series import series_of
 from energy.costs.sums import CostSum
@@ -37,7 +37,9 @@ async def summarise(session: AsyncSession, asked: Question) -> Summary:
     only = next(iter(rated.values())) if len(rated) == 1 else None
     days = await _recorded_days(session, asked)
     estimate = await _estimate(session, asked)
-    daily = only.total_cost / days if only is not None and days else None
+    daily = None
+    if only is not None and days:
+        daily = await _monthly(session, asked, only, days) / _MONTH_DAYS
     basis: Any = "recorded" if daily is not None else "nameplate" if estimate else None
     if estimate is not None:
         real = percent_of(daily, estimate.daily_cost_usd)
@@ -75,6 +77,27 @@ async def summarise(session: AsyncSession, asked: Question) -> Summary:
         notes=_notes(whole, several=len(rated) > 1),
         simulated=whole.simulated,
     )
+
+
+async def _monthly(
+    session: AsyncSession, asked: Question, recorded: CostSum, days: Decimal
+) -> Decimal:
+    """Return what thirty days like these cost, with a month's own charges once in them."""
+    scope = asked.scope
+    months = None
+    if scope.whole_sites():
+        months = await month_charges(session, scope, asked.start, asked.end)
+    if months is None:
+        return recorded.total_cost * _MONTH_DAYS / days
+    sums = by_currency(
+        (await costs_between(session, scope, months.starts_at, months.ends_at)).values()
+    )
+    # Taxes stand in the months' charges, on all that was recorded of each.
+    whole = sums.get(recorded.currency, recorded)
+    untaxed = recorded.total_cost - recorded.taxes - months.inside
+    base = whole.total_cost - whole.taxes
+    taxed = 1 + whole.taxes / base if base else Decimal(1)
+    return (untaxed * _MONTH_DAYS / days + months.whole) * taxed
 
 
 def _currency(only: CostSum | None, estimate: Estimate | None) -> str | None:
