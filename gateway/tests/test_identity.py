@@ -193,6 +193,7 @@ async def test_an_admin_enters_a_tenant_visibly(world: Any, operator: Any, admin
         "miner-models:write",
         "quotes:write",
         "market:write",
+        "wind:write",
     }
     assert set(seen["scopes"]) == SCOPES_OF["Owner"]
     body = {"name": "k", "scopes": ["sites:write"]}

@@ -325,15 +325,15 @@ async def test_a_tariff_in_another_currency_is_compared_in_dollars(
     [found] = await signals(client)
     assert (found["state"], found["reason"]) == (None, "no_exchange_rate")
     async with worker_session() as session:
-        for currency, per_eur in (("ZZD", "2.2"), ("USD", "1.1")):
-            row = await session.get(ReferenceRate, (moment.date(), currency))
-            if row is None:
-                session.add(
-                    ReferenceRate(
-                        day=moment.date(), currency=currency, per_eur=Decimal(per_eur),
-                        source="test", simulated=False, fetched_at=moment,
-                    )
-                )  # fmt: skip
+        dollar = await session.get(ReferenceRate, (moment.date(), "USD"))
+        dollars = Decimal("1.1") if dollar is None else dollar.per_eur  # rates are everybody's
+        for currency, per_eur in (("ZZD", 2 * dollars), ("USD", dollars)):
+            row = ReferenceRate(
+                day=moment.date(), currency=currency, per_eur=per_eur,
+                source="test", simulated=False, fetched_at=moment,
+            )  # fmt: skip
+            if currency != "USD" or dollar is None:
+                session.add(row)
     await look(now())
     [found] = await signals(client)
     assert found["state"] == "run"
