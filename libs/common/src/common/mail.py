@@ -187,7 +187,7 @@ class Post:
             reason = _without(address, error)
             if error.lasting or letter.attempts > len(RETRY_AFTER):
                 return _final("failed", reason)
-            pause = RETRY_AFTER[letter.attempts - 1] * random.uniform(0.9, 1.1)  # noqa: S311
+            pause = RETRY_AFTER[letter.attempts - 1] * random.uniform(0.9, 1.1)  # noqa: S311  (jitter)
             return {"next_attempt_at": at + pause, "reason": reason}
         sent = _final("sent", None)
         return sent | {"sent_at": at, "transport": transport.name}

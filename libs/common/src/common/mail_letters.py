@@ -45,7 +45,7 @@ class Letters:
         }
         self._html = Environment(autoescape=True, **options)
         # Plain text has nothing to escape; what could break its lines is taken out of the values.
-        self._text = Environment(autoescape=False, **options)  # noqa: S701
+        self._text = Environment(autoescape=False, **options)  # noqa: S701  (plain text)
 
     def has(self, template: str) -> bool:
         """Return whether there is such a letter."""

@@ -51,7 +51,7 @@ class Target:
 
     def at(self, address: Address) -> str:
         """Return the URL by which this very address is called."""
-        host = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004
+        host = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004  (IPv6)
         return f"{self.scheme}://{host}:{self.port}{self.path}"
 
 

@@ -176,7 +176,7 @@ def _outcome(delivery: WebhookDeliveryColumns, answer: _Answer, at: datetime) ->
         return said | {"state": "delivered", "delivered_at": at}
     if answer.gone or delivery.attempts > len(RETRY_AFTER):
         return said | {"state": "failed"}
-    pause = RETRY_AFTER[delivery.attempts - 1] * random.uniform(0.9, 1.1)  # noqa: S311
+    pause = RETRY_AFTER[delivery.attempts - 1] * random.uniform(0.9, 1.1)  # noqa: S311  (jitter)
     return said | {"next_attempt_at": at + pause}
 
 

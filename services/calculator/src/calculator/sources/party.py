@@ -19,8 +19,8 @@ from prometheus_client import Counter
 from structlog import get_logger
 
 from calculator.domain.readings import Kind, Reading, objection
-from calculator.sources.breaker import Breaker
 from common import http, strict_json
+from common.breaker import Breaker
 from common.errors import Problem
 
 log = get_logger()

@@ -19,8 +19,8 @@ from prometheus_client import Counter
 from structlog import get_logger
 
 from common import http, strict_json
+from common.breaker import Breaker
 from common.errors import Problem
-from energy.parties.breaker import Breaker
 
 log = get_logger()
 T = TypeVar("T")

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from calculator.sources.breaker import Breaker
+from common.breaker import Breaker
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
