@@ -181,7 +181,10 @@ class System:
         return sum(truth[address]["power_w"] for address in addresses)
 
     def fleet_hashes(self) -> None:
-        """Wait until every machine of the site hashes, is polled, and is known to be active."""
+        """Wait until every machine of the site hashes, is polled, and is known to be active.
+
+        A reading that is too old counts as none: from such a machine no plan could be made.
+        """
 
         def all_hash() -> bool:
             miners, truth = self.miners(site_id=self.site_id), self.truth()
@@ -191,6 +194,7 @@ class System:
                 and all(one["status"] == "active" for one in miners)
                 and all(polled["is_mining"])
                 and all(polled["online"])
+                and all(polled["hashrate_ths"])
                 and len(polled["miner_id"]) == len(miners)
             )
 
