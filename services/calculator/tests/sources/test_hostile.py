@@ -1,11 +1,13 @@
 """Answers that are no answers: each is refused, the next party's counts, and nothing breaks."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from calculator.quotes.current import MarketUnknown, current_market
+from calculator.sources import parties
 from simulation.upstreams import Fault
 
 HOSTILE = (
@@ -26,7 +28,8 @@ HOSTILE = (
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("calculator.sources.party._TIMEOUT_S", 1.0)
+    impatient = replace(parties.PATIENCE, timeout_s=1)
+    monkeypatch.setattr(parties, "PATIENCE", impatient)
 
 
 @pytest.mark.parametrize("fault", HOSTILE)

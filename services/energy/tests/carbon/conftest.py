@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import text
 
 from common.clock import now
+from common.party import Party
 from common.runtime import Runtime
-from energy.parties.party import Party
 from simulation.grid import Grid, serve
 
 

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import select, text
 
 from common.clock import now
+from common.party import NoAnswer, Party
 from common.runtime import Runtime
 from energy.carbon import keeping
 from energy.carbon.models import CarbonIntensity
-from energy.parties.party import NoAnswer, Party
 from simulation.grid import Grid, GridFault
 from simulation.grid.carbon import actual_g, forecast_g
 

@@ -14,11 +14,11 @@ from sqlalchemy import func, select, text
 
 from common.auth import PLATFORM_ORGANISATION
 from common.clock import now
+from common.party import NoAnswer, Party
 from common.runtime import Runtime
 from energy.currencies import keeping
 from energy.currencies.models import ReferenceRate
 from energy.currencies.reading import Conversion, CurrencyUnknown, Rates, RateUnavailable
-from energy.parties.party import NoAnswer, Party
 from simulation.grid import Grid, GridFault
 from simulation.grid.currencies import per_eur
 

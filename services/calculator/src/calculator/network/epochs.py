@@ -29,9 +29,9 @@ from calculator.quotes.current import known_market
 from calculator.quotes.schemas import places
 from calculator.sources import mempool
 from calculator.sources.parties import parties_of
-from calculator.sources.party import NoAnswer, Party
 from common.auth import PLATFORM_ORGANISATION
 from common.errors import NotFound
+from common.party import NoAnswer, Party
 from common.runtime import Runtime
 
 log = get_logger()
@@ -74,8 +74,9 @@ async def bring_up_to_date(runtime: Runtime) -> int | None:
         last = await _last_without_gap(session, simulated=market.subsidy_btc.simulated)
     if last is not None and epoch_after(last) > tip:
         return None
-    found = await party.attempt(lambda asked: _told(asked, _interval(last, tip), tip))
-    if not found:
+    try:
+        found = await party.attempt(lambda asked: _told(asked, _interval(last, tip), tip))
+    except NoAnswer:
         return 0
     async with runtime.worker_session() as session:
         return await keep(session, found)

@@ -8,7 +8,7 @@ from calculator.domain.assembly import NETWORK_FRESH_S, PRICE_FRESH_S
 from calculator.domain.readings import Kind, Reading
 from calculator.sources import ankr, blockchain, coingecko, mempool
 from calculator.sources.parties import Parties
-from calculator.sources.party import Party
+from common.party import NoAnswer, Party
 
 Question = tuple[str, Callable[[Party], Awaitable[list[Reading]]]]
 
@@ -51,9 +51,18 @@ async def ask(parties: Parties, part: Part) -> list[Reading]:
     """Return what the parties say now; whoever does not answer is left out."""
     answers = await asyncio.gather(
         *(
-            parties.by_name[source].attempt(question)
+            _attempt(parties.by_name[source], question)
             for source, question in part.questions
             if source in parties.by_name
         )
     )
-    return [reading for answer in answers if answer for reading in answer]
+    return [reading for answer in answers for reading in answer]
+
+
+async def _attempt(
+    party: Party, question: Callable[[Party], Awaitable[list[Reading]]]
+) -> list[Reading]:
+    try:
+        return await party.attempt(question)
+    except NoAnswer:
+        return []

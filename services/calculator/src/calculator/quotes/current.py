@@ -22,10 +22,10 @@ from calculator.domain.snapshot import shipped_epochs
 from calculator.quotes.asking import PARTS, SOURCES, Part, ask
 from calculator.quotes.store import recall, remember
 from calculator.sources.parties import parties_of
-from calculator.sources.party import NoAnswer
 from common.auth import PLATFORM_ORGANISATION
 from common.cache import Cache
 from common.errors import Unavailable
+from common.party import NoAnswer
 from common.runtime import Runtime, RuntimeDep
 
 _KEPT = timedelta(seconds=1)
@@ -161,7 +161,7 @@ async def _renew(runtime: Runtime, seen: _Seen, part: Part) -> None:
     try:
         await seen.caches[part.name].get(PLATFORM_ORGANISATION, part.name, load)
     except NoAnswer:
-        # The party module has said why, and the age of what is served will tell.
+        # The log says why, and the age of what is served will tell.
         seen.quiet_until[part.name] = now + _QUIET
 
 

@@ -18,8 +18,8 @@ from calculator.quotes.events import QuotePublished
 from calculator.quotes.models import Quote
 from calculator.quotes.schemas import places
 from calculator.sources.parties import parties_of
-from calculator.sources.party import NoAnswer
 from common.auth import PLATFORM_ORGANISATION
+from common.party import NoAnswer
 from common.runtime import Runtime
 
 log = get_logger()

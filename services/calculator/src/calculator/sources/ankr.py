@@ -1,7 +1,8 @@
 """Ankr: a Bitcoin node behind JSON-RPC, asked for the network when others do not answer."""
 
 from calculator.domain.readings import Kind, Reading
-from calculator.sources.party import Party
+from calculator.sources.figures import Figures
+from common.party import Party
 
 _EXA = 10**18
 _EPOCH_BLOCKS = 2016
@@ -13,7 +14,7 @@ async def network(party: Party) -> list[Reading]:
     Raises:
         NoAnswer: there is none that can be believed.
     """
-    answer = await party.call("getblockchaininfo")
+    answer = Figures(await party.call("getblockchaininfo"), "result")
     at = answer.moment(answer.number("time"))
     return [
         answer.reading(Kind.HEIGHT, answer.number("blocks"), at),
@@ -27,5 +28,5 @@ async def hashrate(party: Party) -> list[Reading]:
     Raises:
         NoAnswer: there is none that can be believed.
     """
-    answer = await party.call("getnetworkhashps", _EPOCH_BLOCKS)
+    answer = Figures(await party.call("getnetworkhashps", _EPOCH_BLOCKS), "result")
     return [answer.reading(Kind.HASHRATE_EHS, answer.decimal(answer.content) / _EXA)]

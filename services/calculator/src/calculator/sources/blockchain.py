@@ -1,7 +1,8 @@
 """Blockchain.info: the first difficulty, and with the same answer height, hashrate and fees."""
 
 from calculator.domain.readings import Kind, Reading
-from calculator.sources.party import Party
+from calculator.sources.figures import Figures
+from common.party import Party
 
 _GIGAHASHES_PER_EXAHASH = 10**9
 _SAT = 10**8
@@ -16,7 +17,7 @@ async def network(party: Party) -> list[Reading]:
     Raises:
         NoAnswer: there is none that can be believed.
     """
-    answer = await party.get("/stats", format="json")
+    answer = Figures(await party.get("/stats", format="json"))
     at = answer.moment(answer.number("timestamp") / 1000)
     found = [
         answer.reading(Kind.DIFFICULTY, answer.number("difficulty"), at),

@@ -1,7 +1,8 @@
 """CoinGecko: the first price. Without a key it answers a handful of questions a minute."""
 
 from calculator.domain.readings import Kind, Reading
-from calculator.sources.party import Party
+from calculator.sources.figures import Figures
+from common.party import Party
 
 
 async def price(party: Party) -> list[Reading]:
@@ -10,11 +11,7 @@ async def price(party: Party) -> list[Reading]:
     Raises:
         NoAnswer: there is none that can be believed.
     """
-    answer = await party.get(
-        "/api/v3/simple/price",
-        ids="bitcoin",
-        vs_currencies="usd",
-        include_last_updated_at="true",
-    )
+    query = {"ids": "bitcoin", "vs_currencies": "usd", "include_last_updated_at": "true"}
+    answer = Figures(await party.get("/api/v3/simple/price", **query))
     at = answer.moment(answer.number("bitcoin", "last_updated_at"))
     return [answer.reading(Kind.PRICE_USD, answer.number("bitcoin", "usd"), at)]

@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from calculator.domain.readings import Kind, Reading
-from calculator.sources.party import Answer, NoAnswer, Party
+from calculator.sources.figures import Figures
+from common.party import NoAnswer, Party
 
 FEE_BLOCKS = 144
 _EXA = 10**18
@@ -32,7 +33,7 @@ async def price(party: Party) -> list[Reading]:
     Raises:
         NoAnswer: there is none that can be believed.
     """
-    answer = await party.get("/api/v1/prices")
+    answer = Figures(await party.get("/api/v1/prices"))
     at = answer.moment(answer.number("time"))
     return [answer.reading(Kind.PRICE_USD, answer.number("USD"), at)]
 
@@ -43,7 +44,7 @@ async def height(party: Party) -> list[Reading]:
     Raises:
         NoAnswer: there is none that can be believed.
     """
-    answer = await party.get("/api/blocks/tip/height")
+    answer = Figures(await party.get("/api/blocks/tip/height"))
     return [answer.reading(Kind.HEIGHT, answer.decimal(answer.content))]
 
 
@@ -53,7 +54,7 @@ async def hashrate(party: Party) -> list[Reading]:
     Raises:
         NoAnswer: there is none that can be believed.
     """
-    answer = await party.get("/api/v1/mining/hashrate/3d")
+    answer = Figures(await party.get("/api/v1/mining/hashrate/3d"))
     return [
         answer.reading(Kind.HASHRATE_EHS, answer.number("currentHashrate") / _EXA),
         answer.reading(Kind.DIFFICULTY, answer.number("currentDifficulty")),
@@ -66,7 +67,7 @@ async def fees(party: Party) -> list[Reading]:
     Raises:
         NoAnswer: there is none that can be believed.
     """
-    answer = await party.get(f"/api/v1/mining/reward-stats/{FEE_BLOCKS}")
+    answer = Figures(await party.get(f"/api/v1/mining/reward-stats/{FEE_BLOCKS}"))
     blocks = answer.number("endBlock") - answer.number("startBlock") + 1
     if blocks <= 0:
         raise NoAnswer("mempool: fees of no block")
@@ -80,7 +81,7 @@ async def adjustments(party: Party, interval: str) -> list[Adjustment]:
     Raises:
         NoAnswer: there are none that can be believed.
     """
-    answer = await party.get(f"/api/v1/mining/difficulty-adjustments/{interval}")
+    answer = Figures(await party.get(f"/api/v1/mining/difficulty-adjustments/{interval}"))
     found: list[Adjustment] = []
     for row in answer.rows(answer.content)[:_MAX_ROWS]:
         time, block, difficulty = _columns(answer, row)
@@ -91,7 +92,7 @@ async def adjustments(party: Party, interval: str) -> list[Adjustment]:
     return sorted(found, key=lambda one: one.height)
 
 
-def _columns(answer: Answer, row: Any) -> tuple[Decimal, Decimal, Decimal]:
+def _columns(answer: Figures, row: Any) -> tuple[Decimal, Decimal, Decimal]:
     members = [answer.decimal(one) for one in answer.rows(row)[:_ROW]]
     if len(members) < _ROW:
         raise NoAnswer("mempool: time, height and difficulty were expected")
@@ -104,10 +105,10 @@ async def block_time(party: Party, at_height: int) -> tuple[datetime, bool]:
     Raises:
         NoAnswer: there is no such block, or no time that can be believed.
     """
-    name = await party.get_text(f"/api/block-height/{at_height}")
+    name = (await party.get(f"/api/block-height/{at_height}")).text().strip()
     if len(name) != _HASH_CHARACTERS or not name.isascii() or not name.isalnum():
         raise NoAnswer("mempool: a block's hash was expected")
-    answer = await party.get(f"/api/v1/block/{name}")
+    answer = Figures(await party.get(f"/api/v1/block/{name}"))
     if answer.number("height") != at_height:
         raise NoAnswer("mempool: another block than the one asked for")
     at = answer.moment(answer.number("timestamp"))

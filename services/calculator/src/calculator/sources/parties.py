@@ -7,9 +7,12 @@ from typing import cast
 from weakref import WeakKeyDictionary
 
 from calculator.settings import Settings
-from calculator.sources.party import Party
 from common import clock
+from common.party import Party, Patience
 from common.runtime import Runtime
+
+PATIENCE = Patience(timeout_s=3, tries=2, answer_bytes=1024 * 1024)
+"""Somebody waits for a quote, and there is another party to ask."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ def make(settings: Settings, now: Callable[[], datetime]) -> Parties:
     headers = {"coingecko": {"x-cg-demo-api-key": key.get_secret_value()}} if key else {}
     return Parties(
         {
-            name: Party(name, url, now, headers.get(name))
+            name: Party(name, url, now, patience=PATIENCE, headers=headers.get(name))
             for name, url in addresses.items()
             if url.strip()
         },

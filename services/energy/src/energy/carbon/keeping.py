@@ -11,10 +11,10 @@ from structlog import get_logger
 
 from common.auth import PLATFORM_ORGANISATION
 from common.clock import now
+from common.party import NoAnswer, Party
 from common.runtime import Runtime
 from energy.carbon.models import CarbonIntensity, CarbonSetting
 from energy.parties import neso
-from energy.parties.party import NoAnswer, Party
 from energy.settings import Settings
 
 log = get_logger()

@@ -10,10 +10,10 @@ from structlog import get_logger
 
 from common.auth import PLATFORM_ORGANISATION
 from common.clock import now
+from common.party import NoAnswer, Party
 from common.runtime import Runtime
 from energy.currencies.models import ReferenceRate
 from energy.parties import ecb
-from energy.parties.party import NoAnswer, Party
 from energy.settings import Settings
 
 log = get_logger()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
-from energy.parties.party import Answer, NoAnswer, Party
+from common.party import Answer, NoAnswer, Party
 
 SOURCE = "ecb"
 BASE = "EUR"

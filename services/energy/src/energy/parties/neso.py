@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
-from energy.parties.party import Answer, NoAnswer, Party
+from common.party import Answer, NoAnswer, Party
 
 SOURCE = "neso"
 COUNTRY = "GB"
