@@ -1,6 +1,7 @@
 """Letters: rows of a transaction, sent to a real SMTP server or laid down in a folder."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -160,7 +161,7 @@ async def test_a_letter_reaches_its_reader(
     assert (sender, recipients) == ("hashyard@localhost", [PEOPLE[person]])
     [letter] = room.letters
     assert letter["Subject"] == "North is dear"
-    assert letter["Message-ID"] == f"<{row.id}@localhost>"
+    assert re.fullmatch(rf"<{row.id}\.[0-9a-f]{{16}}@localhost>", letter["Message-ID"])
     assert letter["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     text: Any = letter.get_body(("plain",))
     html: Any = letter.get_body(("html",))

@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import hmac
 import random
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -181,10 +182,10 @@ class Post:
             await transport.send(message)
         except Bounced as error:
             async with runtime.worker_session() as session:
-                await self._remember_bounce(session, runtime.settings, letter, address)
-            return _final("bounced", _without(address, error))
+                await self.remember_bounce(session, runtime.settings, letter, address)
+            return _final("bounced", without(address, error))
         except NotAccepted as error:
-            reason = _without(address, error)
+            reason = without(address, error)
             if error.lasting or letter.attempts > len(RETRY_AFTER):
                 return _final("failed", reason)
             pause = RETRY_AFTER[letter.attempts - 1] * random.uniform(0.9, 1.1)  # noqa: S311  (jitter)
@@ -244,7 +245,8 @@ class Post:
         message["To"] = mailbox(address)
         message["Subject"] = written.subject
         message["Date"] = format_datetime(at)
-        message["Message-ID"] = f"<{letter.id}@{sender.domain}>"
+        tag = letter_tag(letter.id, address, settings)
+        message["Message-ID"] = f"<{letter.id}.{tag}@{sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"
         message["List-Unsubscribe"] = f"<{link}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
@@ -252,9 +254,10 @@ class Post:
         message.add_alternative(written.html, subtype="html")
         return message
 
-    async def _remember_bounce(
+    async def remember_bounce(
         self, session: AsyncSession, settings: ServiceSettings, letter: MailColumns, address: str
     ) -> None:
+        """Send this address of the letter's organisation no more letters of any kind."""
         await self._refuse(
             session,
             OptOut(letter.organisation_id, address_recipient(address, settings), _ANY),
@@ -320,6 +323,11 @@ def _final(state: str, reason: str | None) -> dict[str, Any]:
     return {"state": state, "reason": reason, "address": None}
 
 
-def _without(address: str, error: Exception) -> str:
+def without(address: str, said: object) -> str:
     """Return a server's answer without the address in it: the log holds nobody's."""
-    return str(error).replace(address, "the address")[:300]
+    return re.sub(re.escape(address), "the address", str(said), flags=re.IGNORECASE)[:300]
+
+
+def letter_tag(letter_id: UUID, address: str, settings: ServiceSettings) -> str:
+    """Return what shows, in a letter's Message-ID, that it was written to an address."""
+    return _keyed(settings, "letter", f"{letter_id}|{address.casefold()}".encode())[:8].hex()

@@ -163,7 +163,7 @@ class Folder:
 
     async def send(self, letter: EmailMessage) -> None:
         """Write a letter to `<its id>.eml`; whoever looks never sees half of one."""
-        name = str(letter["Message-ID"]).strip("<>").partition("@")[0]
+        name = str(letter["Message-ID"]).strip("<>").partition(".")[0]
         try:
             await asyncio.to_thread(self._write, name, letter.as_bytes())
         except OSError as error:

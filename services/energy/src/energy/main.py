@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from common.app import Service, service_app
 from common.jobs import jobs_router
+from common.mail_returns import returned_mail
 from energy.advice import routes as advice
 from energy.alerts import routes as alerts
 from energy.alerts.watching import watch as watch_costs
@@ -23,7 +24,7 @@ from energy.facts import reactions as facts
 from energy.jobs import doing
 from energy.messages import reactions as people
 from energy.messages import routes as messages
-from energy.messages.post import forget_messages, send_letters, send_to_endpoints
+from energy.messages.post import POST, forget_messages, send_letters, send_to_endpoints
 from energy.reconciliation import routes as reconciliation
 from energy.reports import routes as reports
 from energy.savings import reactions as savings_reactions
@@ -99,7 +100,7 @@ SERVICE = Service(
         watch_budgets,
         follow_wind,
     ],
-    commands=[WIND],
+    commands=[WIND, returned_mail(POST)],
 )
 
 

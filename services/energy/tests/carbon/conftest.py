@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from common.clock import now
-from common.party import Party
+from common.party import Party, Patience
 from common.runtime import Runtime
 from simulation.grid import Grid, serve
 
@@ -17,7 +17,7 @@ async def grid() -> AsyncGenerator[Grid]:
 
 @pytest.fixture
 def neso(grid: Grid) -> Party:
-    return Party("neso", grid.url("carbon"), now, timeout_s=1)
+    return Party("neso", grid.url("carbon"), now, patience=Patience(timeout_s=1))
 
 
 @pytest.fixture(autouse=True)
