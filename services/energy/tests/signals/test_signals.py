@@ -153,6 +153,36 @@ async def test_a_class_runs_or_stops_as_the_price_says(
     assert [event["version"] for event in events if event["key"].endswith("Hungry")] == [1, 2]
 
 
+async def test_an_endpoint_is_told_when_a_class_should_stop(
+    client: httpx.AsyncClient, site: UUID, machine: Any, model: Any, quote: Any, look: Any,
+    published: Any, day: datetime,
+) -> None:  # fmt: skip
+    """Not at every renewal or new price, as the topic is; and not who wants to hear of others."""
+    hooks = "/api/electricity/webhooks"
+    ours, others = [
+        (await client.post(hooks, json={"name": "A", "url": "https://a.example", "kinds": kinds}))
+        for kinds in (["signal"], ["budget"])
+    ]
+    await model("Hungry", 100, 3050)
+    await machine("Hungry")
+    await rate(client, **TOU)
+    for hours in (0, 11, 12):  # the price rises at noon
+        await quote(day + timedelta(hours=hours), "0.05")
+        await look(day + timedelta(hours=hours))
+    await quote(day + timedelta(hours=13), "0.08")
+    await look(day + timedelta(hours=13))
+
+    async def told(hook: httpx.Response) -> list[dict[str, Any]]:
+        answer = await client.get(f"{hooks}/{hook.json()['id']}/deliveries")
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+    assert [one["kind"] for one in await told(ours)] == ["signal"] * 3  # run, stop, run
+    assert await told(others) == []
+    states = [event["data"]["state"] for event in await published(EVENT)]
+    assert states == ["run", "stop", "run"]
+
+
 async def test_only_news_is_published(
     client: httpx.AsyncClient, site: UUID, machine: Any, model: Any, quote: Any, look: Any,
     published: Any, day: datetime,

@@ -10,6 +10,9 @@ from common.outbound import LONGEST_URL
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
 Kind = Literal["cost_alert", "budget"]
+"""What letters are about."""
+Told = Literal["cost_alert", "budget", "signal"]
+"""What endpoints are told."""
 Url = Annotated[str, Field(max_length=LONGEST_URL, examples=["https://hooks.example.org/hashyard"])]
 
 
@@ -64,7 +67,7 @@ class NewWebhook(BaseModel):
 
     name: Name
     url: Url
-    kinds: list[Kind] = Field(default=[], max_length=10)
+    kinds: list[Told] = Field(default=[], max_length=10)
     """What to tell; empty: everything."""
 
 
@@ -75,7 +78,7 @@ class WebhookChange(BaseModel):
 
     name: Name | None = None
     url: Url | None = None
-    kinds: list[Kind] | None = Field(default=None, max_length=10)
+    kinds: list[Told] | None = Field(default=None, max_length=10)
     state: Literal["active", "paused"] | None = None
 
 

@@ -11,12 +11,14 @@ from uuid import UUID
 from sqlalchemy import delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from common import webhooks
 from common.clock import now
 from common.runtime import Runtime
 from energy.db import Outbox
 from energy.domain.signalling import State, break_even, decide
 from energy.facts.models import Miner, MinerModel, Quote, Site
 from energy.facts.reading import latest_quote, model_named
+from energy.messages.models import MESSAGING
 from energy.settings import Settings
 from energy.signals.events import QuoteRef, SignalChanged, TariffRef
 from energy.signals.models import EnergySignal
@@ -211,26 +213,32 @@ async def _publish(session: AsyncSession, row: EnergySignal, at: datetime) -> No
     row.version += 1
     row.published_price, row.published_until = row.price_usd_per_kwh, row.valid_until
     await session.flush()  # the row first, its event after it
-    session.add(
-        Outbox.of(
-            SignalChanged(
-                organisation_id=row.organisation_id,
-                version=row.version,
-                signal_id=f"{row.site_id}:{row.miner_model}",
-                site_id=row.site_id,
-                miner_model=row.miner_model,
-                efficiency_j_per_th=f"{row.efficiency_j_per_th:.4f}",
-                state=cast("State", row.state),
-                price_usd_per_kwh=f"{row.price_usd_per_kwh:f}",
-                break_even_usd_per_kwh=f"{row.break_even_usd_per_kwh:f}",
-                hysteresis_percent=f"{row.hysteresis_percent:f}",
-                tariff=TariffRef(rate_id=row.rate_id, version=row.rate_version),
-                quote=QuoteRef(at=row.quote_at, stale=row.quote_stale, simulated=row.simulated),
-                valid_until=row.valid_until,
-                at=at,
-            )
-        )
+    event = SignalChanged(
+        organisation_id=row.organisation_id,
+        version=row.version,
+        signal_id=f"{row.site_id}:{row.miner_model}",
+        site_id=row.site_id,
+        miner_model=row.miner_model,
+        efficiency_j_per_th=f"{row.efficiency_j_per_th:.4f}",
+        state=cast("State", row.state),
+        price_usd_per_kwh=f"{row.price_usd_per_kwh:f}",
+        break_even_usd_per_kwh=f"{row.break_even_usd_per_kwh:f}",
+        hysteresis_percent=f"{row.hysteresis_percent:f}",
+        tariff=TariffRef(rate_id=row.rate_id, version=row.rate_version),
+        quote=QuoteRef(at=row.quote_at, stale=row.quote_stale, simulated=row.simulated),
+        valid_until=row.valid_until,
+        at=at,
     )
+    session.add(Outbox.of(event))
+    if row.changed_at == at:  # not at each renewal: an endpoint acts on it
+        await webhooks.announce(
+            session,
+            MESSAGING,
+            organisation_id=row.organisation_id,
+            kind="signal",
+            facts=event.model_dump(mode="json", exclude={"organisation_id", "version"}),
+            dedupe_key=f"signal:{event.signal_id}:{event.version}",
+        )
 
 
 def _exact(value: float) -> Decimal:
