@@ -3,6 +3,7 @@
 import email
 import email.policy
 import json
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Generator
@@ -21,6 +22,8 @@ from tests.running import Json, System, eventually
 from common.ids import new_id
 from common.webhooks import BadSignature, verify
 from launcher.api import RefusedError
+from launcher.processes import child_environment
+from launcher.programs import service_program
 
 pytestmark = [pytest.mark.e2e, pytest.mark.kafka]
 _RATES = "/api/electricity/rates"
@@ -361,8 +364,9 @@ def test_dear_power_is_told_by_letter_and_by_webhook(system: System, metered: Me
     with _receiving() as receiver:
         hook = owner.post(
             "/api/electricity/webhooks",
-            {"name": "Test", "url": f"http://127.0.0.1:{receiver.server_port}/costs?a=1"},
-        )
+            {"name": "Test", "url": f"http://127.0.0.1:{receiver.server_port}/costs?a=1",
+             "kinds": ["cost_alert"]},
+        )  # fmt: skip
         rule = owner.post(
             "/api/electricity/alert-rules",
             {"name": f"Dear {new_id()}", "metric": "price_now", "threshold": "0.0100",
@@ -394,10 +398,33 @@ def test_dear_power_is_told_by_letter_and_by_webhook(system: System, metered: Me
             )
             log = "/api/electricity/messages?kind=cost_alert"
             eventually(lambda: _states(system, log)[:2] == ["sent"] * 2, "both are sent")
+            _comes_back(system, fired)
         finally:
             owner.call("DELETE", f"/api/electricity/alert-rules/{rule['id']}")
             owner.call("DELETE", f"/api/electricity/webhooks/{hook['id']}")
     assert _states(system, f"/api/electricity/alerts?rule_id={rule['id']}") == ["cleared"]
+
+
+def _comes_back(system: System, letter: EmailMessage) -> None:
+    """A mail server finds out later that nobody is there, and pipes its report in."""
+    report = (
+        'Content-Type: multipart/report; report-type=delivery-status; boundary="X"\n\n'
+        "--X\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mail.test\n\n"
+        f"Final-Recipient: rfc822; {letter['To']}\nAction: failed\nStatus: 5.1.1\n\n"
+        f"--X\nContent-Type: text/rfc822-headers\n\nMessage-ID: {letter['Message-ID']}\n--X--\n"
+    )
+    energy = service_program(system.stack.installation, "energy")
+    taken = subprocess.run(
+        [*energy.command[:3], "returned-mail"],
+        env=child_environment(energy.environment),
+        input=report.encode(),
+        capture_output=True,
+        check=True,
+    )
+    assert b"taken back" in taken.stdout
+    owner, preferences = system.api(), "/api/electricity/messages/preferences"
+    assert owner.get(preferences)["bounced"]
+    assert not owner.call("PATCH", preferences, json={"bounced": False})["bounced"]
 
 
 def _states(system: System, path: str) -> list[str]:
