@@ -355,6 +355,46 @@ async def test_current_rate_says_the_period_and_its_ends(client: httpx.AsyncClie
     assert (await client.get(url)).status_code == 200
 
 
+async def test_a_local_time_has_the_rate_that_was_in_force_then(client: httpx.AsyncClient) -> None:
+    url = "/api/electricity/current-rate"
+    first = FLAT | {"timezone": "America/New_York", "valid_from": "2026-01-01T00:00:00Z"}
+    rate = (await client.post(RATES, json=first)).json()["rate"]
+    dearer = {"flat_rate_usd_per_kwh": "0.20", "valid_from": "2026-11-20T12:00:00Z"}
+    await client.put(f"{RATES}/{rate['id']}", json=dearer)
+    for timestamp, price in (
+        ("2026-01-15T12:00:00Z", "0.12"),
+        ("2026-01-15T12:00:00", "0.12"),
+        ("2026-11-20T06:59:59", "0.12"),  # New York is five hours behind
+        ("2026-11-20T07:00:00", "0.2"),
+    ):
+        found = (await client.get(url, params={"timestamp": timestamp})).json()
+        assert (found["rate_usd_per_kwh"], found["rate"]["version"]) == (
+            price,
+            1 if price == "0.12" else 2,
+        ), timestamp
+
+
+async def test_a_local_time_is_read_in_the_zone_of_the_rate_that_held_then(
+    client: httpx.AsyncClient,
+) -> None:
+    url = "/api/electricity/current-rate"
+    first = FLAT | {"timezone": "Asia/Tokyo", "valid_from": "2026-01-01T00:00:00Z"}
+    rate = (await client.post(RATES, json=first)).json()["rate"]
+    moved = {"timezone": "America/New_York", "valid_from": "2026-11-10T12:00:00Z"}
+    await client.put(f"{RATES}/{rate['id']}", json=moved)
+    for timestamp, instant, version in (
+        ("2026-11-10T06:00:00", "2026-11-09T21:00:00Z", 1),
+        ("2026-11-10T08:00:00", "2026-11-09T23:00:00Z", 1),  # it comes twice: the first one counts
+        ("2026-11-10T21:00:00", "2026-11-11T02:00:00Z", 2),
+    ):
+        found = (await client.get(url, params={"timestamp": timestamp})).json()
+        assert (found["timestamp"], found["rate"]["version"]) == (instant, version)
+    back = {"timezone": "Asia/Tokyo", "valid_from": "2026-11-12T12:00:00Z"}
+    await client.put(f"{RATES}/{rate['id']}", json=back)
+    skipped = await client.get(url, params={"timestamp": "2026-11-12T10:00:00"})
+    assert (skipped.status_code, skipped.json()["code"]) == (404, "no_active_rate")
+
+
 @pytest.mark.parametrize(
     ("params", "field"),
     [

@@ -1,7 +1,7 @@
 """Finding the rate that a question is about: stored, in force somewhere, or sent along."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -15,13 +15,15 @@ from energy.domain.tariff import Tariff
 from energy.tariffs.bill_schemas import InlineRate, RateUsed
 from energy.tariffs.checks import checked, resolved
 from energy.tariffs.models import ElectricityRate
-from energy.tariffs.places import whereabouts
-from energy.tariffs.reading import timeline_of, versions_chosen
+from energy.tariffs.places import Whereabouts, whereabouts
+from energy.tariffs.reading import Version, timeline_of, versions_chosen
 from energy.tariffs.registry import rate_of, rates_of
 from energy.tariffs.schedules import instant
 from energy.tariffs.terms import StoredTerms
 
 MOST_COMPARED = 50
+_DAY = timedelta(days=1)
+"""No zone is further than that from UTC."""
 
 
 class NoActiveRate(NotFound):
@@ -82,22 +84,40 @@ async def in_force(
     location: str | None = None,
     at: datetime | None = None,
 ) -> Asked:
-    """Return the rate in force at a site or location, now or at an instant.
+    """Return the rate in force at a site or location, now or at a time.
 
     Raises:
         NoActiveRate: none is.
     """
     where = await whereabouts(session, site_id=site_id, location=location)
-    instant = at or now()
-    chosen = (await timeline_of(session, where, instant, instant)).at(instant)
-    if chosen is None:
+    version = await _held(session, where, at or now())
+    if version is None:
         place = f"site {site_id}" if site_id else f"location {location}" if location else "default"
         raise NoActiveRate(
             f"No rate is in force ({place}): create one, or activate one of those that exist.",
             field="site_id" if site_id else "location",
         )
-    version = (await versions_chosen(session, [chosen]))[chosen]
     return Asked(version.rate_id, version.version, version.terms, version.tariff)
+
+
+async def _held(session: AsyncSession, where: Whereabouts, moment: datetime) -> Version | None:
+    """Return what held at a time; one without offset is read in the zone of what held then.
+
+    Where the zone changed with the rate, a local time may come twice: the first one counts. Or
+    never, then nothing held.
+    """
+    if moment.tzinfo is not None:
+        chosen = (await timeline_of(session, where, moment, moment)).at(moment)
+        return (await versions_chosen(session, [chosen]))[chosen] if chosen is not None else None
+    first, last = (moment.replace(tzinfo=UTC) + day for day in (-_DAY, _DAY))
+    stretches = list((await timeline_of(session, where, first, last)).between(first, last))
+    versions = await versions_chosen(session, {held for *_, held in stretches if held is not None})
+    for since, until, held in stretches:
+        if held is not None:
+            zone = ZoneInfo(versions[held].terms.zone())
+            if since <= instant(moment, zone) < until:
+                return versions[held]
+    return None
 
 
 async def sent_along(session: AsyncSession, rate: InlineRate) -> Asked:

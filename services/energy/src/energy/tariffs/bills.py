@@ -118,11 +118,10 @@ async def compare(session: AsyncSession, wish: Comparison) -> ComparisonView:
 async def price_now(
     session: AsyncSession, *, site_id: Any, location: str | None, timestamp: datetime | None
 ) -> CurrentRate:
-    """Return what a kWh costs at an instant."""
-    present = now()
-    at = timestamp if timestamp is not None and timestamp.tzinfo is not None else None
-    asked = await asking.in_force(session, site_id=site_id, location=location, at=at or present)
-    instant = asked.instant(timestamp, "timestamp") if timestamp is not None else present
+    """Return what a kWh costs now, or at a time."""
+    moment = timestamp or now()
+    asked = await asking.in_force(session, site_id=site_id, location=location, at=moment)
+    instant = asked.instant(moment, "timestamp")
     index = await _series(session, asked, instant - _DAY, instant + _DAY)
     period = _period(asked, instant, index)
     return CurrentRate(
