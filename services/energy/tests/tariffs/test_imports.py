@@ -208,9 +208,10 @@ async def test_minimums_of_a_day_and_of_a_year(client: httpx.AsyncClient) -> Non
     assert (line["month"], line["amount_usd"]) == ("2026-12", "245.000000")
     found = await bill_of(client, of_year["id"], power_w=0, **june)
     assert Decimal(found["total_cost_usd"]) == 30
-    older = {"mincharge": None, "minchargeunits": None, "monthlymincharge": 70}
-    rate = (await taken(client, urdb(**older, fixedchargeeaaddl=4)))["rate"]
+    older = {"mincharge": None, "minchargeunits": None, "minmonthlycharge": 70}
+    rate = (await taken(client, urdb(**older, annualmincharge=900)))["rate"]
     assert rate["minimum_monthly_charge_usd"] == "70"
+    assert rate["minimum_yearly_charge_usd"] == "900"
 
 
 async def test_a_ratchet_of_a_seasonal_charge(client: httpx.AsyncClient) -> None:
@@ -236,20 +237,22 @@ async def test_a_ratchet(client: httpx.AsyncClient) -> None:
     assert (rate["demand_ratchet_percent"], rate["demand_ratchet_months"]) == ("80", 11)
 
 
-async def test_what_no_bill_depends_on_is_said(client: httpx.AsyncClient) -> None:
-    structure = [[{"rate": 0.1, "sell": 0.01}], [{"rate": 0.2, "sell": 0.02, "max": 5}]]
-    found = await taken(client, urdb(dgrules="Net Metering", energyratestructure=structure))
-    assert len(found["warnings"]) == 3
-    assert [text.partition(":")[0] for text in found["warnings"]] == [
-        "dgrules",
-        "sell",
-        "energyratestructure",
-    ]
-    assert found["rate"]["export_usd_per_kwh"] is None
+async def test_what_is_fed_in_is_paid_as_the_document_says(client: httpx.AsyncClient) -> None:
+    nothing = [[{"rate": 0.1, "sell": None}], [{"rate": 0.2, "sell": 0}]]
+    found = await taken(client, urdb(energyratestructure=nothing, dgrules=None))
+    assert (found["rate"]["export_usd_per_kwh"], found["warnings"]) == (None, [])
+    # A period that no hour is of says nothing of what a bill has.
+    unused = [*URDB["energyratestructure"], [{"rate": 0.3, "sell": 0.3, "max": 5}]]
+    found = await taken(client, urdb(energyratestructure=unused, fixedchargeeaaddl=0))
+    assert (found["rate"]["export_usd_per_kwh"], found["warnings"]) == ("0.03", [])
 
 
 STEPS_IN_MJ = [[{"max": 10, "rate": 0.1, "unit": "MJ"}, {"rate": 0.2, "unit": "MJ"}]] * 2
 DAILY_PER_KW = [[{"rate": 0.1, "unit": "kWh/kW daily"}]] * 2
+SOLD = [[{"rate": 0.1, "sell": 0.01}], [{"rate": 0.2, "sell": 0.02}]]
+SOLD_AT_TIMES = [[{"rate": 0.1}], [{"rate": 0.2, "sell": 0.02}]]
+BOUNDED = [[{"rate": 0.1}], [{"rate": 0.2, "max": 5}]]
+BOUNDED_DEMAND = [[{"rate": 4, "max": 40}, {"rate": 5, "max": 90}]]
 MIXED = [
     [{"max": 10, "rate": 0.1, "unit": "kWh"}, {"rate": 0.2, "unit": "kWh daily"}],
     [{"rate": 0.1}],
@@ -286,6 +289,17 @@ MIXED = [
         ({"lookbackpercent": 0.8, "lookbackrange": 6, "lookbackmonths": [0, 1] * 6},
          "lookbackmonths"),
         ({"coincidentratestructure": [[{"rate": 3}]]}, "coincidentratestructure"),
+        ({"energyratestructure": SOLD}, "sell"),
+        ({"energyratestructure": SOLD_AT_TIMES}, "sell"),
+        ({"energyratestructure": [[{"rate": 0.1, "sell": -0.01}]] * 2}, "sell"),
+        ({"energyratestructure": BOUNDED}, "energyratestructure"),
+        ({"flatdemandstructure": BOUNDED_DEMAND}, "flatdemandstructure"),
+        ({"demandratestructure": BOUNDED_DEMAND * 2}, "demandratestructure"),
+        ({"fixedchargeeaaddl": 4}, "fixedchargeeaaddl"),
+        ({"dgrules": "Net Metering"}, "dgrules"),
+        ({"dgrules": "Net Billing Hourly"}, "dgrules"),
+        ({"dgrules": "Buy All Sell All"}, "dgrules"),
+        ({"dgrules": None, "usenetmetering": True}, "usenetmetering"),
         ({"fueladjustmentsmonthly": [0.01] * 12}, "fueladjustmentsmonthly"),
     ],
 )  # fmt: skip

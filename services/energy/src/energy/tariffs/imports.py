@@ -56,9 +56,8 @@ async def take_in(session: AsyncSession, principal: Principal, wish: ImportReque
 
 async def _urdb(session: AsyncSession, principal: Principal, wish: ImportRequest) -> _Taken:
     document = lower_names(only_rate(wish.document))
-    found = urdb.read(read_part(UrdbRate.model_validate, document, "document"), document)
-    rate = await registry.create_rate(session, principal, _new_rate(found.fields, wish))
-    return _Taken(rate, found.warnings)
+    fields = urdb.read(read_part(UrdbRate.model_validate, document, "document"), document)
+    return _Taken(await registry.create_rate(session, principal, _new_rate(fields, wish)), [])
 
 
 async def _octopus(session: AsyncSession, principal: Principal, wish: ImportRequest) -> _Taken:

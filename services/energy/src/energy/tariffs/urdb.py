@@ -4,7 +4,6 @@ What a document says and no rate here can is refused by its name, never left out
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, cast
 
@@ -29,20 +28,14 @@ _MINIMUMS = {
 }
 _CHARGES_NOT_KNOWN = (
     "coincidentratestructure", "demandreactivepowercharge", "fueladjustmentsmonthly",
-    "demandratchetpercentage",
+    "demandratchetpercentage", "fixedchargeeaaddl",
 )  # fmt: skip
-"""Further members that would add to a bill."""
+"""Further members that would add to a bill; the last one is of every meter but the first."""
+_PAID_AS_IT_FLOWS = "net billing instantaneous"
+"""The one rule for what is fed in that a bill here has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A document as the fields of a rate, and what is to be said of it."""
-
-    fields: dict[str, Any]
-    warnings: list[str]
-
-
-def read(rate: UrdbRate, document: dict[str, Any]) -> Read:
+def read(rate: UrdbRate, document: dict[str, Any]) -> dict[str, Any]:
     """Return a document's rate as fields of ours.
 
     Raises:
@@ -51,7 +44,6 @@ def read(rate: UrdbRate, document: dict[str, Any]) -> Read:
     for name in _CHARGES_NOT_KNOWN:
         if _charges(document.get(name)):
             raise refusal(name, "is not known here")
-    warnings: list[str] = []
     fields: dict[str, Any] = {
         "name": (rate.name or rate.label or "Imported rate").strip()[:128] or "Imported rate",
         "description": rate.description[:4000] if rate.description else None,
@@ -61,9 +53,7 @@ def read(rate: UrdbRate, document: dict[str, Any]) -> Read:
         "rate_type": "tou",
         "tier_unit": _tier_unit(rate),
     }
-    fields |= _fixed(rate, warnings) | _demand(rate) | _export(rate, warnings)
-    fields |= energy_fields(rate, warnings)
-    return Read(fields, warnings)
+    return fields | _fixed(rate) | _demand(rate) | energy_fields(rate) | _export(rate)
 
 
 def _charges(value: object) -> bool:
@@ -91,7 +81,7 @@ def _tier_unit(rate: UrdbRate) -> str:
     return _TIER_UNITS[stepped.pop()] if stepped else "kwh_per_month"
 
 
-def _fixed(rate: UrdbRate, warnings: list[str]) -> dict[str, Any]:
+def _fixed(rate: UrdbRate) -> dict[str, Any]:
     """Return the fixed charges and the minimums."""
     unit = rate.fixedchargeunits.strip().lower()
     first = rate.fixedchargefirstmeter
@@ -105,8 +95,6 @@ def _fixed(rate: UrdbRate, warnings: list[str]) -> dict[str, Any]:
         monthly += first / 12
     elif first:
         raise refusal("fixedchargeunits", f"{rate.fixedchargeunits!r} is not supported")
-    if rate.fixedchargeeaaddl:
-        warnings.append("fixedchargeeaaddl: the charge of further meters is not applied.")
     return {
         "daily_service_charge_usd": daily.quantize(SIX),
         "monthly_service_charge_usd": monthly.quantize(SIX),
@@ -118,7 +106,7 @@ def _minimums(rate: UrdbRate) -> dict[str, Any]:
     """Return the least sums; earlier versions of the database name two of them apart."""
     found = {
         "minimum_daily_charge_usd": Decimal(0),
-        "minimum_monthly_charge_usd": rate.monthlymincharge,
+        "minimum_monthly_charge_usd": rate.minmonthlycharge,
         "minimum_yearly_charge_usd": rate.annualmincharge,
     }
     unit = rate.minchargeunits.strip().lower()
@@ -181,14 +169,15 @@ def _ratchet(rate: UrdbRate, monthly: Sequence[Steps]) -> dict[str, Any]:
     }
 
 
-def _export(rate: UrdbRate, warnings: list[str]) -> dict[str, Any]:
-    prices = {tier.sell for period in rate.energyratestructure for tier in period}
-    found = {short(price) for price in prices if price is not None}
-    if rate.dgrules and rate.dgrules.strip().lower() != "net billing instantaneous":
-        warnings.append(
-            f"dgrules: {rate.dgrules} is not applied; what is fed in is paid as it flows."
-        )
-    if len(found) > 1:
-        warnings.append("sell: several prices for what is fed in are not supported; none is paid.")
-        return {}
-    return {"export_usd_per_kwh": found.pop()} if found else {}
+def _export(rate: UrdbRate) -> dict[str, Any]:
+    """Return what is paid for energy that is fed in, where anything is."""
+    if rate.usenetmetering:
+        raise refusal("usenetmetering", "is not supported")
+    if rate.dgrules and rate.dgrules.strip().lower() != _PAID_AS_IT_FLOWS:
+        raise refusal("dgrules", f"{rate.dgrules!r} is not supported")
+    tiers = [tier for period in rate.periods() for tier in rate.energyratestructure[period]]
+    prices = {short(tier.sell or Decimal(0)) for tier in tiers}
+    if len(prices) > 1:
+        raise refusal("sell", "several prices for what is fed in are not supported")
+    [price] = prices
+    return {"export_usd_per_kwh": price} if price else {}

@@ -29,7 +29,7 @@ class EnergyTier(BaseModel):
     unit: str = "kWh"
     rate: Number = Decimal(0)
     adj: Number = Decimal(0)
-    sell: Number | None = None
+    sell: Annotated[Decimal, Field(ge=0, le=1_000_000_000)] | None = None
 
     def price(self) -> Decimal:
         """Return the price with its adjustment."""
@@ -76,15 +76,20 @@ class UrdbRate(BaseModel):
     fixedchargefirstmeter: Number = Decimal(0)
     fixedchargeunits: str = "$/month"
     fixedmonthlycharge: Number = Decimal(0)
-    fixedchargeeaaddl: Number = Decimal(0)
     mincharge: Number = Decimal(0)
-    monthlymincharge: Number = Decimal(0)
+    minmonthlycharge: Number = Decimal(0)
     annualmincharge: Number = Decimal(0)
     minchargeunits: str = "$/month"
     dgrules: str | None = None
+    usenetmetering: bool = False
     lookbackpercent: Annotated[Decimal, Field(ge=0, le=100)] = Decimal(0)
     lookbackrange: Annotated[int, Field(ge=0, le=60)] = 0
     lookbackmonths: list[Literal[0, 1]] | None = None
+
+    def periods(self) -> list[int]:
+        """Return the energy's periods that its schedule names; others have no hours."""
+        grids = self.energyweekdayschedule, self.energyweekendschedule
+        return sorted({period for grid in grids for month in grid for period in month})
 
 
 def lower_names(document: dict[str, Any]) -> dict[str, Any]:
@@ -120,6 +125,20 @@ def short(value: Decimal) -> Decimal:
     return value.quantize(NINE).normalize() + 0
 
 
+def limits_of(name: str, period: Sequence[EnergyTier | DemandTier]) -> list[Decimal | None]:
+    """Return where a period's steps end, the last of them nowhere.
+
+    Raises:
+        DocumentRefused: a step before the last has no end, or the last has one.
+    """
+    *limits, last = [tier.max for tier in period]
+    if None in limits:
+        raise refusal(name, "a step before the last has no max")
+    if last is not None:
+        raise refusal(name, "the last step has a max, and nothing is said of what lies beyond")
+    return [limit.quantize(SIX) if limit is not None else None for limit in [*limits, last]]
+
+
 Steps = tuple[tuple[Decimal | None, Decimal], ...]
 """Of a demand charge: until how many kW, and how much per kW."""
 
@@ -128,19 +147,16 @@ def demand_steps(name: str, structure: Sequence[Sequence[DemandTier]], place: in
     """Return a period's charge per kW by its steps; none where demand is free.
 
     Raises:
-        DocumentRefused: a step before the last has no end, or there is no such period.
+        DocumentRefused: there is no such period, or its steps do not end as steps do.
     """
     if place >= len(structure):
         raise refusal(name, f"has no period {place}, which its schedule names")
     period = structure[place]
-    limits = [tier.max for tier in period[:-1]]
-    if None in limits:
-        raise refusal(name, "a step before the last has no max")
+    limits = limits_of(name, period)
     charges = [(tier.rate + tier.adj).quantize(SIX).normalize() + 0 for tier in period]
     if len(set(charges)) == 1:
         return ((None, charges[0]),) if charges[0] else ()
-    tops = [limit.quantize(SIX) for limit in limits if limit is not None]
-    return tuple(zip([*tops, None], charges, strict=True))
+    return tuple(zip(limits, charges, strict=True))
 
 
 def monthly_steps(rate: UrdbRate) -> list[Steps]:

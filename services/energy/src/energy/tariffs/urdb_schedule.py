@@ -5,15 +5,16 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from energy.tariffs.urdb_document import (
-    SIX,
     EnergyTier,
     UrdbRate,
     charges_by_hours,
     demand_steps,
+    limits_of,
     refusal,
     rows_of,
 )
 
+_ENERGY = "energyratestructure"
 _DAYS = {"weekday": [0, 1, 2, 3, 4], "weekend": [5, 6]}
 
 
@@ -24,32 +25,24 @@ class Cell(NamedTuple):
     demand: int | None
 
 
-def energy_fields(rate: UrdbRate, warnings: list[str]) -> dict[str, Any]:
+def energy_fields(rate: UrdbRate) -> dict[str, Any]:
     """Return the energy prices: one, steps, or a schedule that also holds demand by hours."""
-    rows = list(_rows(rate))
-    periods = {row[0].energy for row in rows}
-    for period in sorted(periods):
-        if period >= len(rate.energyratestructure):
-            raise refusal(
-                "energyratestructure", f"has no period {period}, which its schedule names"
-            )
-        if rate.energyratestructure[period][-1].max is not None:
-            warnings.append(f"energyratestructure: the last step of period {period} has no end.")
+    periods = rate.periods()
+    if periods[-1] >= len(rate.energyratestructure):
+        raise refusal(_ENERGY, f"has no period {periods[-1]}, which its schedule names")
     if len(periods) == 1 and not charges_by_hours(rate):
-        tiers = _tiers(rate.energyratestructure[periods.pop()])
+        tiers = _tiers(rate.energyratestructure[periods[0]])
         if len(tiers) == 1:
             return {"rate_type": "flat", "flat_rate_usd_per_kwh": tiers[0]["rate"]}
         return {"rate_type": "tiered", "tiered_rates": tiers}
-    return {"tou_schedule": [_row(rate, row) for row in rows]}
+    return {"tou_schedule": [_row(rate, row) for row in _rows(rate)]}
 
 
 def _tiers(period: Sequence[EnergyTier]) -> list[dict[str, Any]]:
-    limits = [tier.max for tier in period[:-1]]
-    if None in limits:
-        raise refusal("energyratestructure", "a step before the last has no max")
+    limits = limits_of(_ENERGY, period)
     return [
-        {"up_to_kwh": limit.quantize(SIX) if limit is not None else None, "rate": tier.price()}
-        for limit, tier in zip([*limits, None], period, strict=True)
+        {"up_to_kwh": limit, "rate": tier.price()}
+        for limit, tier in zip(limits, period, strict=True)
     ]
 
 
