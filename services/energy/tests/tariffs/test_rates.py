@@ -181,6 +181,40 @@ async def test_put_that_changes_nothing_makes_no_version(client: httpx.AsyncClie
     assert same.json()["rate"] == rate
 
 
+async def test_text_that_no_bill_depends_on_makes_no_version(
+    client: httpx.AsyncClient, published: Published
+) -> None:
+    rate = await created(client, description="as it was")
+    wish = {
+        "description": "for the north hall",
+        "notes": "ask Jo",
+        "utility_name": "Grid Co",
+        "account_number": "12-345",
+    }
+    changed = (await client.put(f"{URL}/{rate['id']}", json=wish)).json()["rate"]
+    assert changed == rate | wish | {"updated_at": changed["updated_at"]}
+    [version] = (await client.get(f"{URL}/{rate['id']}/versions")).json()["versions"]
+    assert {name: version[name] for name in wish} == wish
+    assert (version["version"], version["version_from"]) == (1, rate["version_from"])
+    exported = (await client.get(f"{URL}/{rate['id']}/export")).json()
+    assert exported["rate"]["description"] == "for the north hall"
+    told = [row["data"] for row in await published("energy.tariff.changed.v1")]
+    assert [one["rate_version"] for one in told] == [1, 1]
+    assert told[-1]["tariff"]["description"] == "for the north hall"
+    await client.put(f"{URL}/{rate['id']}", json={"flat_rate_usd_per_kwh": "0.2"})
+    await client.put(f"{URL}/{rate['id']}", json={"notes": None})
+    versions = (await client.get(f"{URL}/{rate['id']}/versions")).json()["versions"]
+    assert [(one["version"], one["notes"]) for one in versions] == [(2, None), (1, "ask Jo")]
+
+
+async def test_a_version_may_say_the_same_since_earlier(client: httpx.AsyncClient) -> None:
+    rate = await created(client)
+    since = {"valid_from": "2026-01-01T00:00:00Z"}
+    for _ in range(2):  # once is enough
+        changed = (await client.put(f"{URL}/{rate['id']}", json=since)).json()["rate"]
+        assert (changed["version"], changed["version_from"]) == (2, since["valid_from"])
+
+
 async def test_a_version_may_hold_since_earlier(
     client: httpx.AsyncClient, tenant_session: TenantSessions
 ) -> None:

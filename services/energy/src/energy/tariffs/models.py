@@ -79,7 +79,10 @@ class ElectricityRate(Tenant, Base):
 
 
 class RateVersion(Tenant, Base):
-    """The terms of a rate from an instant on. Rows are never changed: bills refer to them."""
+    """The terms of a rate from an instant on.
+
+    Bills refer to them: nothing that a bill depends on is ever changed, only the text about it.
+    """
 
     __tablename__ = "electricity_rate_version"
     __table_args__ = (

@@ -21,7 +21,7 @@ _MOST_READ_ONCE = 256
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version of a rate with its fields. It never changes: bills refer to it."""
+    """A version of a rate with its fields. What a bill depends on in it never changes."""
 
     rate_id: UUID
     version: int

@@ -32,6 +32,8 @@ _COLUMNS = (
 )  # fmt: skip
 _JSON_COLUMNS = ("tou_schedule", "tiered_rates")
 _ZERO_COLUMNS = ("daily_service_charge_usd", "demand_charge_usd_per_kw")
+_TEXT = frozenset({"description", "utility_name", "account_number", "notes"})
+"""Fields that no bill depends on. The name is none of them: a bill says it as it was."""
 _OF_A_TYPE = {
     "flat": {"flat_rate_usd_per_kwh"},
     "tou": {"tou_schedule", "flat_rate_usd_per_kwh", "season_start_month", "season_end_month"},
@@ -128,24 +130,27 @@ async def create_rate(session: AsyncSession, principal: Principal, body: NewRate
 async def change_rate(
     session: AsyncSession, principal: Principal, rate_id: UUID, body: RateChange
 ) -> RateView:
-    """Give a rate a new version; what was billed by the old ones stays as it was."""
+    """Change a rate. What a bill depends on gets a new version; what was billed stays as it was."""
     await one_at_a_time(session, principal.organisation_id)
     rate = await rate_of(session, rate_id, for_update=True)
     terms = await checked(session, await resolved(session, _merged(rate, body)))
     since = past_of(body.valid_from, terms.zone())
-    was_active = rate.active
+    restated = body.valid_from is not None and since != rate.valid_from
+    was_active, was = rate.active, rate.body
     wanted = was_active if body.active is None else body.active
-    changed = terms.model_dump(mode="json") != rate.body
     if was_active and (not wanted or rate.place != place_of(terms.site_id, terms.location)):
         await put_out_of_force(session, rate)
-    if changed:
-        _write(rate, terms)
+    _write(rate, terms)
+    if restated or _billed(rate.body) != _billed(was):
         rate.rate_version += 1
         rate.valid_from = since
         session.add(_version(rate, principal))
+    elif rate.body != was:
+        newest = await session.get_one(RateVersion, (rate.id, rate.rate_version))
+        newest.body = rate.body
     if wanted and not rate.active:
         await put_in_force(session, rate, now())
-    if changed or was_active != rate.active:
+    if restated or rate.body != was or was_active != rate.active:
         rate.revision += 1
         rate.updated_at = now()
         await session.flush()  # its event comes after it
@@ -154,6 +159,11 @@ async def change_rate(
         version = rate.rate_version
         await note(session, principal, "rate.change", rate.id, version=version, fields=fields)
     return view_of(rate)
+
+
+def _billed(body: dict[str, Any]) -> dict[str, Any]:
+    """Return what a bill by these fields depends on."""
+    return {name: value for name, value in body.items() if name not in _TEXT}
 
 
 async def remove_rate(session: AsyncSession, principal: Principal, rate_id: UUID) -> None:

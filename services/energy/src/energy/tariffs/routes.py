@@ -84,6 +84,8 @@ async def change_rate(
     """Give a rate a new version, in force from now or from `valid_from` on.
 
     Fields that are left out stay as they are. What was billed by earlier versions keeps them.
+    Description, notes, utility's name and account's number are text that no bill depends on:
+    where nothing else changes, the version stays and says the new text.
     """
     return RateAnswer(rate=await registry.change_rate(session, principal, rate_id, body))
 

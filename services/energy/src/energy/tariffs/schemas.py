@@ -24,12 +24,14 @@ class NewRate(RateInput):
 
 
 class RateChange(RateInput):
-    """A new version of a rate. What is left out stays as it is."""
+    """What is to change of a rate. What is left out stays as it is."""
 
     name: Name = "unchanged"
     active: StrictBool | None = Field(default=None, description="Activate or deactivate as well")
     valid_from: Moment | None = Field(
-        default=None, description="Since when the new version holds; now if left out"
+        default=None,
+        description="Since when the new version holds; now if left out. Alone it makes a version "
+        "that says the same since then",
     )
 
 
