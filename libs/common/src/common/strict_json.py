@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Coroutine, Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn, cast
 
 from fastapi import HTTPException, Request, Response
@@ -45,13 +45,17 @@ def loads(body: bytes) -> Any:
         UnicodeDecodeError: it is not UTF-8.
         Invalid: a text holds U+0000, or half of a surrogate pair.
     """
-    parsed = json.loads(
-        body.decode("utf-8"),
-        object_pairs_hook=_refuse_duplicates,
-        parse_constant=_refuse_constant,
-        parse_float=Decimal,
-        parse_int=_integer,
-    )
+    try:
+        parsed = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_refuse_duplicates,
+            parse_constant=_refuse_constant,
+            parse_float=Decimal,
+            parse_int=_integer,
+        )
+    except InvalidOperation:  # an exponent of twenty digits
+        msg = "a number has too large an exponent"
+        raise json.JSONDecodeError(msg, "", 0) from None
     if _SUSPECT.search(body):
         for field, text in _texts(parsed):
             _check_text(field, text)

@@ -52,8 +52,8 @@ class StackRow:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """Return what is unique among the rows of one side of a period."""
-        return self.unit, self.acceptance_id, self.pair_id, self.sequence_number
+        """Return what is unique among the rows of one side of a period, as it is stored."""
+        return self.unit, self.acceptance_id or 0, self.pair_id or 0, self.sequence_number
 
     @property
     def payment_gbp(self) -> Decimal:

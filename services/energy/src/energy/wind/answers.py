@@ -24,6 +24,10 @@ _MOST_AMOUNT = Decimal(10) ** 7
 """More than any volume (MWh), price (GBP/MWh) or power (MW) can be."""
 _MOST_DIGITS = 40
 _MOST_INTEGER = 2**62
+_MOST_PAIR = 6
+"""Pairs of bid and offer are numbered from -6 to 6."""
+_FIRST_YEAR, _LAST_YEAR = 2000, 2099
+"""What happens in settlement happens between them."""
 _MOST_BODY = 64 * 1024 * 1024
 
 
@@ -88,7 +92,12 @@ def read_stack(body: bytes, day: date, period: int) -> list[StackRow]:
 def stored_stack(packed: bytes, day: date, period: int) -> list[StackRow]:
     """Return the rows of a stack that was read before, and kept: the same, but quicker."""
     body = zlib.decompressobj().decompress(packed, _MOST_BODY)
-    return _stack(json.loads(body, parse_float=Decimal)["data"], day, period)
+    try:
+        document = json.loads(body, parse_float=Decimal)
+    except ValueError:
+        # An integer of thousands of digits, in a field that nobody reads, is too long for it.
+        document = _parsed(body)
+    return _stack(document["data"], day, period)
 
 
 def packed(body: bytes) -> bytes:
@@ -114,7 +123,7 @@ def _stack_row(row: Row, day: str, period: int) -> StackRow:
         # Actions outside the mechanism have a number or nothing for an id: never a unit.
         unit=_text(unit) if isinstance(unit, str) and not unit.isdigit() else None,
         acceptance_id=_integer(row, "acceptanceId"),
-        pair_id=_integer(row, "bidOfferPairId"),
+        pair_id=_pair(row),
         volume_mwh=_amount(row, "volume"),
         original_price=_amount(row, "originalPrice"),
         final_price=_amount(row, "finalPrice", needed=False),
@@ -128,6 +137,9 @@ def _stack_row(row: Row, day: str, period: int) -> StackRow:
 def read_units(body: bytes) -> list[Unit]:
     """Return the units that have an id of Elexon; one told twice (by an alias) counts once.
 
+    What one of its rows leaves out, another may fill in.
+
+
     Raises:
         Nonsense: it is no register, or an empty one.
     """
@@ -136,12 +148,13 @@ def read_units(body: bytes) -> list[Unit]:
         rows = cast("Row", rows).get("data")
     if not isinstance(rows, list) or not rows:
         raise Nonsense("the register of units is not a list, or is empty")
-    found: dict[str, Unit] = {}
+    found: dict[str, Row] = {}
     for row in map(_row, cast("list[Any]", rows)[:_MOST_ROWS]):
         unit = _text(row.get("elexonBmUnit"))
         if unit is not None:
-            found.setdefault(unit, _unit(unit, row))
-    return list(found.values())
+            filled = {name: value for name, value in row.items() if value not in (None, "")}
+            found[unit] = filled | found.get(unit, {})
+    return [_unit(unit, row) for unit, row in found.items()]
 
 
 def _unit(bm_unit: str, row: Row) -> Unit:
@@ -154,7 +167,7 @@ def _unit(bm_unit: str, row: Row) -> Unit:
         lead_party_id=_text(row.get("leadPartyId")),
         fuel_type=_text(row.get("fuelType")),
         bm_unit_type=_text(row.get("bmUnitType")),
-        generation_capacity_mw=None if capacity in (None, "") else _decimal(capacity, "capacity"),
+        generation_capacity_mw=None if capacity is None else _decimal(capacity, "capacity"),
     )
 
 
@@ -169,9 +182,7 @@ def read_generation(body: bytes, first: date, last: date) -> list[Generation]:
         kind = {"Wind Onshore": "onshore", "Wind Offshore": "offshore"}.get(str(row.get("psrType")))
         if kind is None:
             continue
-        day, period = _place(row)
-        if not first <= day <= last:
-            raise Nonsense(f"a row is about {day}")
+        day, period = _place(row, first, last)
         one = found.setdefault((day, period), {})
         if kind in one:
             raise Nonsense(f"{day} period {period} is there twice")
@@ -191,9 +202,9 @@ def read_prices(body: bytes, day: date) -> list[Price]:
     """
     found: dict[int, Price] = {}
     for row in map(_row, _data(_parsed(body))):
-        told, period = _place(row)
-        if told != day or period in found:
-            raise Nonsense(f"{told} period {period} is there twice, or was not asked for")
+        _, period = _place(row, day, day)
+        if period in found:
+            raise Nonsense(f"{day} period {period} is there twice")
         price = _amount(row, "systemSellPrice")
         if price is not None:
             volume = _amount(row, "netImbalanceVolume", needed=False)
@@ -225,9 +236,7 @@ def _outputs(body: bytes, day: date, energy: Callable[[Row], Decimal]) -> list[O
     found: dict[tuple[int, str], Decimal] = {}
     seen: set[tuple[Any, ...]] = set()
     for row in map(_row, _data(rows)):
-        told, period = _place(row)
-        if told != day:
-            raise Nonsense(f"a row is about {told}")
+        _, period = _place(row, day, day)
         unit = _text(row.get("bmUnit"))
         if unit is None:
             continue
@@ -236,7 +245,9 @@ def _outputs(body: bytes, day: date, energy: Callable[[Row], Decimal]) -> list[O
             raise Nonsense(f"{unit} in period {period} is there twice")
         seen.add(line)
         found[period, unit] = found.get((period, unit), Decimal()) + energy(row)
-    return [Output(day, period, unit, mwh) for (period, unit), mwh in found.items()]
+    return [
+        Output(day, period, unit, _bounded(mwh, "energy")) for (period, unit), mwh in found.items()
+    ]
 
 
 def _notified(row: Row) -> Decimal:
@@ -252,7 +263,7 @@ def _parsed(body: bytes) -> Any:
     try:
         return strict_json.loads(body)
     except (ValueError, RecursionError, Problem) as error:
-        raise Nonsense(f"the answer is no JSON: {body[:60]!r}") from error
+        raise Nonsense(f"the answer is no JSON that can be read: {body[:60]!r}") from error
 
 
 def _data(document: Any) -> list[Any]:
@@ -271,11 +282,13 @@ def _row(value: Any) -> Row:
     return cast("Row", value)
 
 
-def _place(row: Row) -> tuple[date, int]:
+def _place(row: Row, first: date, last: date) -> tuple[date, int]:
     try:
         day = date.fromisoformat(str(row.get("settlementDate")))
     except ValueError as error:
         raise Nonsense("a row has no settlement date") from error
+    if not first <= day <= last:
+        raise Nonsense(f"a row is about {day}, which was not asked for")
     period = row.get("settlementPeriod")
     if type(period) is not int or not 1 <= period <= periods_in(day):
         raise Nonsense(f"{day} has no period {period!r:.20}")
@@ -307,7 +320,13 @@ def _decimal(value: Any, name: str) -> Decimal:
         number = Decimal(value)
     except InvalidOperation:
         raise Nonsense(f"{name} is no number") from None
-    if not number.is_finite() or abs(number) > _MOST_AMOUNT or _digits(number) > _MOST_DIGITS:
+    return _bounded(number, name)
+
+
+def _bounded(number: Decimal, name: str) -> Decimal:
+    # `copy_abs` because `abs` rounds, and fails for an exponent that no number of ours can have.
+    small = number.is_finite() and number.copy_abs() <= _MOST_AMOUNT
+    if not small or _digits(number) > _MOST_DIGITS:
         raise Nonsense(f"{name} cannot be {number:.6g}")
     return number
 
@@ -331,6 +350,13 @@ def _integer(row: Row, name: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _MOST_INTEGER:
         raise Nonsense(f"{name} is no integer")
     return value
+
+
+def _pair(row: Row) -> int | None:
+    pair = _integer(row, "bidOfferPairId")
+    if pair is not None and abs(pair) > _MOST_PAIR:
+        raise Nonsense(f"there is no pair {pair}")
+    return pair
 
 
 def _flag(row: Row, name: str) -> bool:
@@ -357,6 +383,6 @@ def _moment(value: Any) -> datetime | None:
         at = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         at = None
-    if at is None:
+    if at is None or not _FIRST_YEAR <= at.year <= _LAST_YEAR:
         raise Nonsense(f"{value!r:.40} is no time")
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
