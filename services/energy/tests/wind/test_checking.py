@@ -12,6 +12,19 @@ from common.runtime import Runtime
 Process = Callable[..., Awaitable[dict[str, Any]]]
 DAY = date(2025, 3, 4)
 
+_SWAPPED = (
+    "UPDATE energy.bitcoin_farm_daily_summaries x SET bitcoin_mined = y.bitcoin_mined "
+    "FROM (SELECT min(farm_id) AS a, max(farm_id) AS b "
+    "FROM energy.bitcoin_farm_daily_summaries) f, energy.bitcoin_farm_daily_summaries y "
+    "WHERE x.miner_model = y.miner_model AND (x.farm_id, y.farm_id) IN ((a, b), (b, a))"
+)
+"""Two farms change places: the sum over all of them stays what it was."""
+_ANOTHER_EPOCH = (
+    "UPDATE energy.bitcoin_rates r SET (epoch_height, difficulty, subsidy_btc) = "
+    "(e.height, e.difficulty, e.subsidy_btc) FROM energy.network_epoch e WHERE e.height = 887040"
+)
+"""One that is known, but began five days later."""
+
 pytestmark = pytest.mark.usefixtures("models", "epochs")
 
 
@@ -33,7 +46,25 @@ pytestmark = pytest.mark.usefixtures("models", "epochs")
         ("DELETE FROM energy.daily_summaries", "no summary of the day"),
         ("UPDATE energy.daily_summaries SET complete = true", "not as complete as it says"),
         ("DELETE FROM energy.farm_daily_summaries", "farms' summaries"),
+        ("UPDATE energy.farm_daily_summaries SET lead_party_name = '?'", "farms' summaries"),
+        ("UPDATE energy.farm_daily_summaries SET periods = 0", "farms' summaries"),
+        (
+            "DELETE FROM energy.bitcoin_farm_daily_summaries WHERE miner_model = 'S9'",
+            "S9: the farms' bitcoin is not the sum",
+        ),
+        (
+            "UPDATE energy.bitcoin_farm_daily_summaries SET bitcoin_mined_any = 1",
+            "M20S: the farms' bitcoin is not the sum",
+        ),
+        (
+            _SWAPPED,
+            "S9: the farms' bitcoin is not the sum",
+        ),
         ("UPDATE energy.network_epoch SET difficulty = 1", "not that of its epoch"),
+        (
+            _ANOTHER_EPOCH,
+            "not that of its epoch",
+        ),
     ],
 )
 async def test_a_damaged_day_is_found(
@@ -57,6 +88,19 @@ async def test_a_damaged_day_is_found(
         ("UPDATE energy.yearly_summaries SET total_payment = 1", "2025"),
         ("UPDATE energy.bitcoin_monthly_summaries SET bitcoin_mined = 1", "2025-03 S9"),
         ("DELETE FROM energy.bitcoin_yearly_summaries", "2025 M20S"),
+        ("DELETE FROM energy.monthly_summaries", "2025-03"),
+        ("DELETE FROM energy.yearly_summaries", "2025"),
+        ("DELETE FROM energy.bitcoin_monthly_summaries", "2025-03 M20S"),
+        ("UPDATE energy.monthly_summaries SET records = 1", "2025-03"),
+        ("UPDATE energy.monthly_summaries SET total_payment_any = 1", "2025-03"),
+        ("UPDATE energy.monthly_summaries SET wind_onshore_generation = 1", "2025-03"),
+        ("UPDATE energy.monthly_summaries SET days_complete = 1", "2025-03"),
+        ("UPDATE energy.yearly_summaries SET records_any = 1", "2025"),
+        ("UPDATE energy.yearly_summaries SET total_curtailed_energy_any = 1", "2025"),
+        ("UPDATE energy.yearly_summaries SET total_wind_generation = 1", "2025"),
+        ("UPDATE energy.bitcoin_monthly_summaries SET bitcoin_mined_any = 1", "2025-03 S9"),
+        ("UPDATE energy.bitcoin_yearly_summaries SET bitcoin_mined_any = 1", "2025 S9"),
+        ("UPDATE energy.bitcoin_yearly_summaries SET average_difficulty = 1", "2025 S9"),
     ],
 )
 async def test_a_damaged_summary_is_found_and_mended(
@@ -66,6 +110,32 @@ async def test_a_damaged_summary_is_found_and_mended(
     async with runtime.worker_session() as session:
         await session.execute(text(damage))
     report = await process("verify", DAY)
-    assert any(f"the summary of {named} is not the sum" in one for one in report["failures"])
+    assert not report["complete"]
+    assert f"the summary of {named} is not the sum of its parts" in report["failures"]
     await process("calculate", DAY)
     assert (await process("verify", DAY))["failures"] == []
+
+
+async def test_a_summary_that_nothing_stands_behind_is_found(
+    runtime: Runtime, process: Process
+) -> None:
+    await process("reingest", DAY, periods=(8, 10))
+    async with runtime.worker_session() as session:
+        await session.execute(text("DELETE FROM energy.bitcoin_daily_summaries"))
+        await session.execute(text("DELETE FROM energy.daily_summaries"))
+    found = (await process("verify", DAY))["failures"]
+    for name in ("2025-03", "2025-03 S9"):
+        assert f"the summary of {name} is not the sum of its parts" in found
+
+
+async def test_an_ingest_verifies_month_and_year_too(runtime: Runtime, process: Process) -> None:
+    await process("reingest", DAY, periods=(8, 10))
+    async with runtime.worker_session() as session:
+        await session.execute(
+            text("UPDATE energy.bitcoin_monthly_summaries SET miner_model = 'S1' "
+                 "WHERE miner_model = 'S9'")
+        )  # fmt: skip
+    report = await process("reingest", DAY, periods=(8, 10))
+    assert not report["complete"]
+    assert "the summary of 2025-03 S1 is not the sum of its parts" in report["failures"]
+    assert not any("S9" in one for one in report["failures"])  # mended on the way

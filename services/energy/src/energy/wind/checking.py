@@ -4,7 +4,7 @@ Everything is computed anew from the rows of the days, and compared with what th
 """
 
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from common.clock import now
 from energy.domain.settlement import days_between, periods_in
 from energy.wind.models import SettlementDay
+from energy.wind.sums import ROLL_UPS, months_and_years
+
+_FARM = (
+    "lead_party_name, total_curtailed_energy, total_payment, total_curtailed_energy_any, "
+    "total_payment_any, records, records_any, periods"
+)
+
+
+def _of(table: str, columns: str) -> str:
+    return ", ".join(f"{table}.{name}" for name in columns.split(", "))
+
 
 _RECORDS = text(
     "SELECT settlement_date, count(*) FILTER (WHERE so_flag), count(*), "
@@ -32,10 +43,19 @@ _DAILY = text(
     "total_curtailed_energy_any, total_payment_any, complete "
     "FROM energy.daily_summaries WHERE summary_date BETWEEN :first AND :last"
 )
-_FARMS = text(
-    "SELECT summary_date, sum(records), sum(records_any), sum(total_curtailed_energy), "
-    "sum(total_payment), sum(total_curtailed_energy_any), sum(total_payment_any) "
-    "FROM energy.farm_daily_summaries WHERE summary_date BETWEEN :first AND :last GROUP BY 1"
+_WRONG_FARMS = text(
+    f"SELECT summary_date, count(*) FROM ("  # noqa: S608  (own names)
+    "SELECT settlement_date AS summary_date, farm_id, min(lead_party_name), "
+    "coalesce(-sum(volume) FILTER (WHERE so_flag), 0), "
+    "coalesce(sum(payment) FILTER (WHERE so_flag), 0), -sum(volume), sum(payment), "
+    "count(*) FILTER (WHERE so_flag), count(*), "
+    "count(DISTINCT settlement_period) FILTER (WHERE so_flag) "
+    "FROM energy.curtailment_records WHERE settlement_date BETWEEN :first AND :last GROUP BY 1, 2"
+    f") w (summary_date, farm_id, {_FARM}) FULL JOIN ("
+    f"SELECT summary_date, farm_id, {_FARM} "
+    "FROM energy.farm_daily_summaries WHERE summary_date BETWEEN :first AND :last"
+    f") s USING (summary_date, farm_id) WHERE ({_of('w', _FARM)}) IS DISTINCT FROM "
+    f"({_of('s', _FARM)}) GROUP BY 1"
 )
 _CALCULATIONS = text(
     "SELECT settlement_date, miner_model, count(*), sum(bitcoin_mined) "
@@ -43,51 +63,36 @@ _CALCULATIONS = text(
     "WHERE settlement_date BETWEEN :first AND :last GROUP BY 1, 2"
 )
 _RECALCULATED = text(
-    "SELECT e.settlement_date, r.miner_model, count(*) FILTER (WHERE e.flagged > 0), "
-    "sum(round(e.mwh * r.btc_per_mwh, 18)), sum(round(e.mwh_any * r.btc_per_mwh, 18)) FROM ("
+    "SELECT summary_date, miner_model, coalesce(sum(w.calculations), 0), "
+    "coalesce(sum(w.mined), 0), coalesce(sum(w.mined_any), 0), count(*) FILTER (WHERE "
+    "(w.mined, w.mined_any) IS DISTINCT FROM (s.bitcoin_mined, s.bitcoin_mined_any)) FROM ("
+    "SELECT e.settlement_date AS summary_date, e.farm_id, r.miner_model, "
+    "count(*) FILTER (WHERE e.flagged > 0) AS calculations, "
+    "sum(round(e.mwh * r.btc_per_mwh, 18)) AS mined, "
+    "sum(round(e.mwh_any * r.btc_per_mwh, 18)) AS mined_any FROM ("
     "SELECT settlement_date, settlement_period, farm_id, count(*) FILTER (WHERE so_flag) AS "
     "flagged, coalesce(-sum(volume) FILTER (WHERE so_flag), 0) AS mwh, -sum(volume) AS mwh_any "
     "FROM energy.curtailment_records WHERE settlement_date BETWEEN :first AND :last "
     "GROUP BY 1, 2, 3) e JOIN energy.bitcoin_rates r USING (settlement_date, settlement_period) "
-    "GROUP BY 1, 2"
+    "GROUP BY 1, 2, 3) w FULL JOIN ("
+    "SELECT summary_date, farm_id, miner_model, bitcoin_mined, bitcoin_mined_any "
+    "FROM energy.bitcoin_farm_daily_summaries WHERE summary_date BETWEEN :first AND :last"
+    ") s USING (summary_date, farm_id, miner_model) GROUP BY 1, 2"
 )
+"""By farm, beside what is stored of the farm; the last column counts those that differ."""
 _BITCOIN_DAILY = text(
     "SELECT summary_date, miner_model, calculations, bitcoin_mined, bitcoin_mined_any "
     "FROM energy.bitcoin_daily_summaries WHERE summary_date BETWEEN :first AND :last"
 )
 _WRONG_RATES = text(
     "SELECT r.settlement_date, count(*) FROM energy.bitcoin_rates r "
-    "LEFT JOIN energy.network_epoch e ON e.height = r.epoch_height "
-    "WHERE r.settlement_date BETWEEN :first AND :last AND (e.height IS NULL "
-    "OR e.difficulty <> r.difficulty OR e.subsidy_btc <> r.subsidy_btc) GROUP BY 1"
+    "LEFT JOIN energy.settlement_periods p USING (settlement_date, settlement_period) "
+    "LEFT JOIN LATERAL (SELECT * FROM energy.network_epoch WHERE started_at <= p.starts_at "
+    "ORDER BY height DESC LIMIT 1) e ON true WHERE r.settlement_date BETWEEN :first AND :last "
+    "AND (r.epoch_height, r.difficulty, r.subsidy_btc) "
+    "IS DISTINCT FROM (e.height, e.difficulty, e.subsidy_btc) GROUP BY 1"
 )
-_WRONG_MONTHS = text(
-    "SELECT m.year_month FROM energy.monthly_summaries m JOIN ("
-    "SELECT to_char(summary_date, 'YYYY-MM') AS year_month, sum(total_curtailed_energy) AS e, "
-    "sum(total_payment) AS p, sum(total_curtailed_energy_any) AS ea, count(*) AS n "
-    "FROM energy.daily_summaries WHERE summary_date >= :start AND summary_date < :stop GROUP BY 1"
-    ") d USING (year_month) WHERE (m.total_curtailed_energy, m.total_payment, "
-    "m.total_curtailed_energy_any, m.days) IS DISTINCT FROM (d.e, d.p, d.ea, d.n) "
-    "UNION SELECT d.year_month || ' ' || d.miner_model FROM ("
-    "SELECT to_char(summary_date, 'YYYY-MM') AS year_month, miner_model, sum(bitcoin_mined) AS b, "
-    "count(*) AS n FROM energy.bitcoin_daily_summaries "
-    "WHERE summary_date >= :start AND summary_date < :stop GROUP BY 1, 2) d "
-    "LEFT JOIN energy.bitcoin_monthly_summaries m USING (year_month, miner_model) "
-    "WHERE (m.bitcoin_mined, m.days) IS DISTINCT FROM (d.b, d.n)"
-)
-_WRONG_YEARS = text(
-    "SELECT CAST(d.year AS text) FROM (SELECT CAST(left(year_month, 4) AS smallint) AS year, "
-    "sum(total_curtailed_energy) AS e, sum(total_payment) AS p, sum(days) AS n "
-    "FROM energy.monthly_summaries WHERE year_month >= :first_month AND year_month <= :last_month "
-    "GROUP BY 1) d LEFT JOIN energy.yearly_summaries y USING (year) "
-    "WHERE (y.total_curtailed_energy, y.total_payment, y.days) IS DISTINCT FROM (d.e, d.p, d.n) "
-    "UNION SELECT d.year || ' ' || d.miner_model FROM ("
-    "SELECT CAST(left(year_month, 4) AS smallint) AS year, miner_model, sum(bitcoin_mined) AS b "
-    "FROM energy.bitcoin_monthly_summaries "
-    "WHERE year_month >= :first_month AND year_month <= :last_month GROUP BY 1, 2) d "
-    "LEFT JOIN energy.bitcoin_yearly_summaries y USING (year, miner_model) "
-    "WHERE y.bitcoin_mined IS DISTINCT FROM d.b"
-)
+_DIFFERING = tuple(one.differing() for one in ROLL_UPS)
 
 
 @dataclass(slots=True)
@@ -137,13 +142,13 @@ async def check_days(session: AsyncSession, first: date, last: date) -> list[Day
 
 
 async def wrong_summaries(session: AsyncSession, first: date, last: date) -> list[str]:
-    """Return the months and years, energy or bitcoin, that are not the sum of their parts."""
-    start = first.replace(day=1)
-    stop = (last.replace(day=1) + timedelta(days=32)).replace(day=1)
-    months = await session.scalars(_WRONG_MONTHS, {"start": start, "stop": stop})
-    span = {"first_month": f"{first:%Y}-01", "last_month": f"{last:%Y}-12"}
-    years = await session.scalars(_WRONG_YEARS, span)
-    return [*months, *years]
+    """Return the months and years, energy or bitcoin, that are not the sum of their parts.
+
+    Also those that are missing, and those that nothing stands behind.
+    """
+    span = months_and_years(first, last)
+    found = [await session.execute(query, span) for query in _DIFFERING]
+    return [" ".join(map(str, row)) for rows in found for row in rows]
 
 
 class _Facts:
@@ -158,7 +163,7 @@ class _Facts:
         self.records = await self._by(_RECORDS, 1)
         self.periods = await self._by(_PERIODS, 1)
         self.daily = await self._by(_DAILY, 1)
-        self.farms = await self._by(_FARMS, 1)
+        self.wrong_farms = await self._by(_WRONG_FARMS, 1)
         self.calculations = await self._by(_CALCULATIONS, 2)
         self.recalculated = await self._by(_RECALCULATED, 2)
         self.bitcoin = await self._by(_BITCOIN_DAILY, 2)
@@ -201,14 +206,15 @@ def _check_energy(check: DayCheck, facts: _Facts) -> None:
         check.defects.append("the day's summary is not the sum of its rows")
     elif daily[6] != check.complete:
         check.defects.append("the day's summary is not as complete as it says")
-    if list(facts.farms.get((check.day,), nothing[:6])) != sums:
+    if (check.day,) in facts.wrong_farms:
         check.defects.append("the farms' summaries are not the sum of the rows")
 
 
 def _check_model(check: DayCheck, name: str, facts: _Facts) -> None:
     key = (check.day, name)
     rows, mined = facts.calculations.get(key, (0, Decimal()))
-    wanted_rows, wanted, wanted_any = facts.recalculated.get(key, (0, Decimal(), Decimal()))
+    nothing = (0, Decimal(), Decimal(), 0)
+    wanted_rows, wanted, wanted_any, wrong_farms = facts.recalculated.get(key, nothing)
     check.models[name] = {"rows": rows, "bitcoin_mined": _plain(mined)}
     farms = facts.records.get((check.day,), (0,) * 7)[6]
     if check.bitcoin_status == "complete" and rows != farms:
@@ -218,6 +224,8 @@ def _check_model(check: DayCheck, name: str, facts: _Facts) -> None:
     daily = facts.bitcoin.get(key, (0, Decimal(), Decimal()))
     if daily != (wanted_rows, wanted, wanted_any):
         check.defects.append(f"{name}: the day's bitcoin is not the sum of its calculations")
+    if wrong_farms:
+        check.defects.append(f"{name}: the farms' bitcoin is not the sum of their calculations")
 
 
 def _plain(number: Decimal) -> str:

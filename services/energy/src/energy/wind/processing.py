@@ -273,6 +273,7 @@ async def _close_day(process: Process, cursor: Cursor) -> Progress:
     outcome = await apply_day(runtime, day, miners_in(cursor), strict=order.kind == "calculate")
     async with runtime.worker_session() as session:
         [check] = await check_days(session, day, day)
+        failures += _wrong(await wrong_summaries(session, day, day))
         await recording.note_progress(
             session, order.kind, day=day, status=outcome.status, error=_missing(outcome)
         )
@@ -282,6 +283,10 @@ async def _close_day(process: Process, cursor: Cursor) -> Progress:
     if day >= order.last:
         return await _finish(process, cursor)
     return _progress(process, cursor, f"{day}: {outcome.status}, {outcome.changed} rows changed")
+
+
+def _wrong(summaries: Sequence[str]) -> list[str]:
+    return [f"the summary of {name} is not the sum of its parts" for name in summaries]
 
 
 def _missing(outcome: Any) -> str | None:
@@ -295,9 +300,7 @@ async def _verify(process: Process, cursor: Cursor) -> Progress:
     async with process.runtime.worker_session() as session:
         checks = await check_days(session, first, last)
         wrong = await wrong_summaries(session, first, last)
-    report = recording.with_failures(
-        cursor["report"], [f"the summary of {name} is not the sum of its parts" for name in wrong]
-    )
+    report = recording.with_failures(cursor["report"], _wrong(wrong))
     for check in checks:
         report = recording.with_day(report, check, changed=0)
     cursor = cursor | {"report": report, "day": (last + timedelta(days=1)).isoformat()}

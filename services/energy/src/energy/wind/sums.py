@@ -5,10 +5,11 @@ no other day. What is right already is not written again.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from energy.wind.miners import RATE_COLUMNS
@@ -142,24 +143,6 @@ def _known_sums(names: Sequence[str]) -> str:
     return ", ".join(f"CASE WHEN count({name}) = count(*) THEN sum({name}) END" for name in names)
 
 
-_MONTHLY = writing(
-    "monthly_summaries",
-    keys=("year_month",),
-    values=(*_ENERGY, *_GENERATION, "days", "days_complete", "simulated"),
-    query=f"SELECT CAST(:month AS text), {_sums(_ENERGY)}, {_known_sums(_GENERATION)}, count(*), "  # noqa: S608  (own names)
-    "count(*) FILTER (WHERE complete), bool_or(simulated) FROM energy.daily_summaries "
-    "WHERE summary_date >= :first AND summary_date < :next HAVING count(*) > 0",
-    stamp="last_updated",
-)
-_YEARLY = writing(
-    "yearly_summaries",
-    keys=("year",),
-    values=(*_ENERGY, *_GENERATION, "days", "days_complete", "simulated"),
-    query=f"SELECT CAST(:year AS smallint), {_sums(_ENERGY)}, {_known_sums(_GENERATION)}, "  # noqa: S608  (own names)
-    "sum(days), sum(days_complete), bool_or(simulated) FROM energy.monthly_summaries "
-    "WHERE year_month >= :first_month AND year_month <= :last_month HAVING count(*) > 0",
-    stamp="last_updated",
-)
 _BITCOIN_DAILY = writing(
     "bitcoin_daily_summaries",
     keys=("summary_date", "miner_model"),
@@ -172,25 +155,86 @@ _BITCOIN_DAILY = writing(
     "WHERE r.settlement_date = :day AND r.settlement_period = ANY(:numbers) GROUP BY 2",
     stamp="last_updated",
 )
-_BITCOIN_MONTHLY = writing(
-    "bitcoin_monthly_summaries",
+_IN_MONTHS = "summary_date >= :first AND summary_date < :next"
+_OF_MONTHS = "year_month BETWEEN :first_month AND :last_month"
+_IN_YEARS = "CAST(left(year_month, 4) AS smallint) BETWEEN :first_year AND :last_year"
+_OF_YEARS = "year BETWEEN :first_year AND :last_year"
+
+
+@dataclass(frozen=True, slots=True)
+class RollUp:
+    """A summary of months or years: of what, by what, and how it is made of its parts."""
+
+    table: str
+    keys: tuple[str, ...]
+    values: tuple[str, ...]
+    parts: str
+    """The query of what the summary should say of some time."""
+    scope: str
+    """Which of its rows belong to that time."""
+
+    @property
+    def columns(self) -> str:
+        """Return the names of keys and values, as the query gives them."""
+        return ", ".join([*self.keys, *self.values])
+
+    def writing(self) -> TextClause:
+        """Return the statement that brings the summary to what its parts say."""
+        return writing(
+            self.table, keys=self.keys, values=self.values, query=self.parts, stamp="last_updated"
+        )
+
+    def differing(self) -> TextClause:
+        """Return the query of the keys under which summary and parts say different things."""
+        names = ", ".join(self.keys)
+        stored, wanted = (", ".join(f"{one}.{name}" for name in self.values) for one in "sw")
+        return text(
+            f"SELECT {names} FROM "  # noqa: S608  (own names)
+            f"(SELECT {self.columns} FROM energy.{self.table} WHERE {self.scope}) s "
+            f"FULL JOIN ({self.parts}) w ({self.columns}) USING ({names}) "
+            f"WHERE ({stored}) IS DISTINCT FROM ({wanted}) ORDER BY {names}"
+        )
+
+
+_MONTHLY = RollUp(
+    table="monthly_summaries",
+    keys=("year_month",),
+    values=(*_ENERGY, *_GENERATION, "days", "days_complete", "simulated"),
+    parts=f"SELECT to_char(summary_date, 'YYYY-MM'), {_sums(_ENERGY)}, "  # noqa: S608  (own names)
+    f"{_known_sums(_GENERATION)}, count(*), count(*) FILTER (WHERE complete), bool_or(simulated) "
+    f"FROM energy.daily_summaries WHERE {_IN_MONTHS} GROUP BY 1",
+    scope=_OF_MONTHS,
+)
+_YEARLY = RollUp(
+    table="yearly_summaries",
+    keys=("year",),
+    values=(*_ENERGY, *_GENERATION, "days", "days_complete", "simulated"),
+    parts=f"SELECT CAST(left(year_month, 4) AS smallint), {_sums(_ENERGY)}, "  # noqa: S608  (own names)
+    f"{_known_sums(_GENERATION)}, sum(days), sum(days_complete), bool_or(simulated) "
+    f"FROM energy.monthly_summaries WHERE {_IN_YEARS} GROUP BY 1",
+    scope=_OF_YEARS,
+)
+_BITCOIN_MONTHLY = RollUp(
+    table="bitcoin_monthly_summaries",
     keys=("year_month", "miner_model"),
-    values=("bitcoin_mined", "bitcoin_mined_any", "average_difficulty", "days"),
-    query="SELECT CAST(:month AS text), miner_model, sum(bitcoin_mined), sum(bitcoin_mined_any), "
+    values=(*_MINED, "average_difficulty", "days"),
+    parts=f"SELECT to_char(summary_date, 'YYYY-MM'), miner_model, {_sums(_MINED)}, "  # noqa: S608  (own names)
     "round(avg(average_difficulty), 12), count(*) FROM energy.bitcoin_daily_summaries "
-    "WHERE summary_date >= :first AND summary_date < :next GROUP BY 2",
-    stamp="last_updated",
+    f"WHERE {_IN_MONTHS} GROUP BY 1, 2",
+    scope=_OF_MONTHS,
 )
-_BITCOIN_YEARLY = writing(
-    "bitcoin_yearly_summaries",
+_BITCOIN_YEARLY = RollUp(
+    table="bitcoin_yearly_summaries",
     keys=("year", "miner_model"),
-    values=("bitcoin_mined", "bitcoin_mined_any", "average_difficulty", "days"),
-    query="SELECT CAST(:year AS smallint), miner_model, sum(bitcoin_mined), "
-    "sum(bitcoin_mined_any), round(sum(average_difficulty * days) / sum(days), 12), sum(days) "
-    "FROM energy.bitcoin_monthly_summaries "
-    "WHERE year_month >= :first_month AND year_month <= :last_month GROUP BY 2",
-    stamp="last_updated",
+    values=(*_MINED, "average_difficulty", "days"),
+    parts=f"SELECT CAST(left(year_month, 4) AS smallint), miner_model, {_sums(_MINED)}, "  # noqa: S608  (own names)
+    "round(sum(average_difficulty * days) / sum(days), 12), sum(days) "
+    f"FROM energy.bitcoin_monthly_summaries WHERE {_IN_YEARS} GROUP BY 1, 2",
+    scope=_OF_YEARS,
 )
+ROLL_UPS = (_MONTHLY, _YEARLY, _BITCOIN_MONTHLY, _BITCOIN_YEARLY)
+"""The summaries of months and years; a year's comes after its months'."""
+_ROLLING_UP = tuple(one.writing() for one in ROLL_UPS)
 _STAGES = (
     _STAGE_ENERGY, _STAGE_RATES, _STAGE_MINED, _STAGE_CALCULATIONS, _STAGE_FARMS,
     _STAGE_FARMS_MINED,
@@ -242,14 +286,17 @@ async def sum_up(
 
 async def roll_up(session: AsyncSession, day: date) -> int:
     """Bring month and year to what their days say; return how many rows changed."""
-    first = day.replace(day=1)
-    span: dict[str, Any] = {
-        "month": f"{day:%Y-%m}",
-        "first": first,
-        "next": (first + timedelta(days=32)).replace(day=1),
+    span = months_and_years(day, day)
+    return sum([await run(session, statement, **span) for statement in _ROLLING_UP])
+
+
+def months_and_years(first: date, last: date) -> dict[str, Any]:
+    """Return the parameters by which roll-ups mean the whole months and years of some days."""
+    return {
+        "first": first.replace(day=1),
+        "next": (last.replace(day=1) + timedelta(days=32)).replace(day=1),
+        "first_month": f"{first:%Y-%m}",
+        "last_month": f"{last:%Y-%m}",
+        "first_year": first.year,
+        "last_year": last.year,
     }
-    months = {"year": day.year, "first_month": f"{day:%Y}-01", "last_month": f"{day:%Y}-12"}
-    changed = await run(session, _MONTHLY, **span)
-    changed += await run(session, _YEARLY, **months)
-    changed += await run(session, _BITCOIN_MONTHLY, **span)
-    return changed + await run(session, _BITCOIN_YEARLY, **months)
