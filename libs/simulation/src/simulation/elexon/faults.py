@@ -28,6 +28,7 @@ class Fault(StrEnum):
     WRONG_SHAPE = "wrong_shape"
     WRONG_TYPES = "wrong_types"
     LOST_FIELDS = "lost_fields"
+    LOST_ROWS = "lost_rows"
     DUPLICATES = "duplicates"
     DISORDER = "disorder"
     OTHER_DATE = "other_date"
@@ -84,6 +85,8 @@ def spoiled(rows: list[Row], fault: Fault | None) -> list[Row]:
         return []
     if fault is Fault.DUPLICATES:
         return [row for index, row in enumerate(rows) for _ in range(2 if index % 3 == 0 else 1)]
+    if fault is Fault.LOST_ROWS:
+        return [row for index, row in enumerate(rows) if index % 3 != 0]
     if fault is Fault.DISORDER:
         return rows[1::2] + rows[::2]
     if fault is None:

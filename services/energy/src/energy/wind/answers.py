@@ -59,6 +59,13 @@ class Generation:
     offshore_mw: Decimal | None
     published_at: datetime | None
 
+    @property
+    def total_mw(self) -> Decimal | None:
+        """Return both together; None where one of them is not known."""
+        if self.onshore_mw is None or self.offshore_mw is None:
+            return None
+        return self.onshore_mw + self.offshore_mw
+
 
 @dataclass(frozen=True, slots=True)
 class Output:

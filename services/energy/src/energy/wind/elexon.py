@@ -111,7 +111,10 @@ class Elexon:
         return await self._ask("bm-units", "/reference/bmunits/all", {}, answers.read_units)
 
     async def generation(self, first: date, last: date) -> Told[list[answers.Generation]]:
-        """Return wind generation by type of at most seven days. Raises as `stack`."""
+        """Return wind generation by type of at most six days. Raises as `stack`.
+
+        The API gives seven times 24 hours; a week in which the clocks go back is an hour longer.
+        """
         query = {"from": _instant(day_start(first)), "to": _instant(_day_end(last))}
         return await self._ask(
             "generation",

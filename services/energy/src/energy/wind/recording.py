@@ -99,14 +99,14 @@ def with_day(report: Report, check: DayCheck, *, changed: int) -> Report:
     return report
 
 
-def finished(report: Report, after: Report) -> Report:
-    """Return the report of a process that has ended: what there is now, and whether it is whole."""
+def finished(report: Report, after: Report, *, failures_count: bool) -> Report:
+    """Return the report of a process that has ended: what there is now, and whether it is whole.
+
+    failures_count: with any failure it is not; otherwise only days and defects count.
+    """
     whole = not report["days_incomplete"] and not report["defects_found"]
-    return report | after | {"complete": whole and not _broken(report)}
-
-
-def _broken(report: Report) -> bool:
-    return any("is not the sum" in failure for failure in report["failures"])
+    failed = failures_count and report["failures_seen"] > 0
+    return report | after | {"complete": whole and not failed}
 
 
 async def begin_run(session: AsyncSession, order: Order, ordered_by: str) -> UUID:

@@ -89,7 +89,7 @@ async def _take_prices(runtime: Runtime, elexon: Elexon, day: date) -> list[str]
 
 
 async def take_generation(runtime: Runtime, elexon: Elexon, first: date, last: date) -> list[str]:
-    """Take generation of at most seven days; return what failed."""
+    """Take generation of some days, as many as `Elexon.generation` can; return what failed."""
     try:
         told = await elexon.generation(first, last)
     except NoAnswer as error:
@@ -97,19 +97,25 @@ async def take_generation(runtime: Runtime, elexon: Elexon, first: date, last: d
     async with runtime.worker_session() as session:
         await keep_answers(session, first, [("generation", 0, told, None)])
         await keep_generation(session, told)
-    return []
+    return [
+        f"wind generation of {one.day} period {one.period}: land or sea is not told"
+        for one in told.rows
+        if one.total_mw is None
+    ]
 
 
 async def keep_generation(session: AsyncSession, told: Told[list[Generation]]) -> int:
-    """Keep generation by type; return how many periods changed. The days' sums follow later."""
+    """Keep generation by type; return how many periods changed. The days' sums follow later.
+
+    A period of which one type is not told is not known: what was known of it stays.
+    """
     rows = [
         (
-            one.day, one.period, one.onshore_mw, one.offshore_mw,
-            (one.onshore_mw or 0) + (one.offshore_mw or 0), "AGWS", one.published_at,
-            told.simulated, now(),
+            one.day, one.period, one.onshore_mw, one.offshore_mw, one.total_mw, "AGWS",
+            one.published_at, told.simulated, now(),
         )
         for one in told.rows
-        if one.onshore_mw is not None or one.offshore_mw is not None
+        if one.total_mw is not None
     ]  # fmt: skip
     await session.execute(_STAGE_GENERATION)
     await copy(session, "staged_generation", (*_GENERATION_COLUMNS, "last_updated"), rows)
