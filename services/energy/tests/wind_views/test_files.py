@@ -13,7 +13,10 @@ from python_calamine import CalamineWorkbook
 
 from common.ids import new_id
 from common.runtime import Runtime
+from energy.domain.wind import WIND
+from energy.wind.answers import Unit
 from energy.wind.models import WindOutput
+from energy.wind.units import refresh
 from energy.wind_views.sheets import XLSX
 
 Ingest = Callable[..., Awaitable[None]]
@@ -121,6 +124,29 @@ async def test_a_name_is_no_formula_and_a_minus_is_no_text(client: httpx.AsyncCl
     assert paid["T_GORDW-2"] == ("Beinn Power", "-5.000000")
     assert rows[0]["market_usd_per_gbp"] == "1.250000"
     assert rows[0]["currency"] == "USD"
+
+
+@pytest.mark.usefixtures("models", "epochs")
+@pytest.mark.parametrize("name", ["+44 Wind", "-1 Wind", "@SUM(A1)", "=1+1", "\tWind", "\rWind"])
+async def test_no_name_in_a_file_begins_as_a_formula_does(
+    client: httpx.AsyncClient, runtime: Runtime, ingest: Ingest, bid: Any, name: str
+) -> None:
+    async with runtime.worker_session() as session:
+        unit = Unit("T_ODD-1", None, name, name, None, WIND, "T", Decimal(1))
+        await refresh(session, [unit], date(2026, 1, 1), simulated=True)
+    await ingest(DAY, {1: [bid("T_ODD-1", "1", "5")]})
+    path = "/api/wind/mining-potential/farms?value=2025-03-04"
+    shown = (await client.get(path)).json()["items"][0]
+    assert shown["lead_party"] == name
+    answer = await client.get(f"{path}&format=csv")
+    [row] = csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"), newline=""))
+    assert row["lead_party"] == f"'{name}"
+    assert row["farm_name"][0] not in "=+-@\t\r"
+    assert row["total_payment_gbp"] == "-5.000000"  # a number, and no text
+    book = (await client.get(f"{path}&format=xlsx")).content
+    sheet = CalamineWorkbook.from_filelike(io.BytesIO(book)).get_sheet_by_index(0).to_python()
+    cells = dict(zip(sheet[0], sheet[1], strict=True))
+    assert cells["lead_party"] == name  # a workbook says of each cell whether it is a formula
 
 
 @pytest.mark.usefixtures("world")

@@ -177,8 +177,76 @@ async def test_a_sum_of_some_days_says_so(get: Get, ingest: Ingest, bid: Any) ->
     assert month["bitcoin_reason"] == "partly_calculated"
 
 
+async def test_a_day_of_which_some_periods_are_calculated_makes_its_month_and_year_partly(
+    get: Get, ingest: Ingest, bid: Any, tell_epochs: Callable[..., Awaitable[None]]
+) -> None:
+    """From 2024-06-15 12:00 UTC on a gap is known: 26 of that day's 48 periods count."""
+    known = [(840672, datetime(2024, 6, 1, tzinfo=UTC), "83675262295059")]
+    known += [(842688, datetime(2024, 6, 15, 12, tzinfo=UTC), "83675262295059")]
+    await tell_epochs(known)
+    later = [(number, datetime(2024, 6, 29, tzinfo=UTC), "1") for number in (846720, 848736)]
+    await tell_epochs(later)
+    bids = {1: [bid("T_GORDW-1", "100")], 40: [bid("T_GORDW-1", "100")]}
+    await ingest(date(2024, 6, 14), bids)
+    for path in ("monthly/2024-06", "yearly/2024"):
+        assert (await get(f"mining-potential/{path}"))["bitcoin_reason"] is None
+    await ingest(date(2024, 6, 15), bids)
+    paths = ("daily?date=2024-06-15", "monthly/2024-06", "yearly/2024", "farms?value=2024-06")
+    for path in paths:
+        assert (await get(f"mining-potential/{path}"))["bitcoin_reason"] == "partly_calculated"
+
+
+async def test_the_top_farm_is_who_would_have_mined_most_not_who_was_curtailed_most(
+    get: Get, ingest: Ingest, bid: Any, tell_epochs: Callable[..., Awaitable[None]]
+) -> None:
+    """Before a halving a MWh mined more: energy.md's energy at two difficulties and subsidies."""
+    january = [(824544, datetime(2024, 1, 5, tzinfo=UTC), "72006146478567")]
+    january += [(826560, datetime(2024, 1, 20, tzinfo=UTC), "70343519904866")]
+    await tell_epochs(january, "6.25")
+    december = [(872928, datetime(2024, 12, 1, tzinfo=UTC), "110568428300952")]
+    december += [(874944, datetime(2024, 12, 15, tzinfo=UTC), "110568428300952")]
+    await tell_epochs(december)
+    await ingest(date(2024, 1, 10), {1: [bid("T_GORDW-1", "1000")]})
+    await ingest(date(2024, 12, 5), {1: [bid("E_STILL-1", "1100")]})
+    [top] = (await get("mining-potential/top-farms?value=2024&limit=1"))["items"]
+    assert (top["farm_id"], top["bitcoin_mined"]) == ("T_GORDW-1", "2.38535624")
+    for path in ("mining-potential/farms", "mining-potential/lead-parties"):
+        items = (await get(f"{path}?value=2024"))["items"]
+        assert [one["lead_party"] for one in items] == ["Beinn Power", "Quiet Energy"]
+        assert near(items[1]["bitcoin_mined"], PER_MWH * 1100)
+    groups = (await get("farm-tables/grouped-data?value=2024"))["items"]
+    assert [one["lead_party"] for one in groups] == ["Beinn Power", "Quiet Energy"]
+
+
+async def test_farms_whose_bitcoin_is_not_calculated_come_last_most_energy_first(
+    get: Get, ingest: Ingest, bid: Any
+) -> None:
+    bids = [bid("T_GORDW-1", "10"), bid("T_MOWEO-1", "20")]
+    await ingest(DAY, {1: bids}, names=["S9"])
+    await ingest(date(2025, 3, 5), {1: [bid("E_STILL-1", "1")]})
+    items = (await get("mining-potential/farms?value=2025-03&miner_model=S19J_PRO"))["items"]
+    assert [one["farm_id"] for one in items] == ["E_STILL-1", "T_MOWEO-1", "T_GORDW-1"]
+    assert [one["bitcoin_mined"] is None for one in items] == [False, True, True]
+
+
+async def test_lists_of_farms_tell_the_difficulty_as_their_month_does(
+    get: Get, ingest: Ingest, bid: Any
+) -> None:
+    """Two days of two difficulties: the mean over the days, wherever the month is shown."""
+    await ingest(DAY, {1: [bid("T_GORDW-1", "10")]})
+    await ingest(date(2025, 3, 12), {1: [bid("T_GORDW-1", "30")]})
+    month = (await get("mining-potential/monthly/2025-03"))["difficulty"]
+    assert month == "111358966245650.500000"
+    for path in ("farms", "top-farms", "lead-parties", "farm/T_GORDW-1"):
+        shown = await get(f"mining-potential/{path}?value=2025-03")
+        assert shown["difficulty"] == month
+    assert (await get("farm-tables/grouped-data?value=2025-03"))["difficulty"] == month
+    idle = await get("mining-potential/farms?value=2025-03&miner_model=Antminer S9 13.5T")
+    assert idle["difficulty"] == month
+
+
 @pytest.mark.usefixtures("market")
-async def test_farms_come_most_energy_first_with_their_shares(
+async def test_farms_come_most_bitcoin_first_with_their_shares(
     get: Get, ingest: Ingest, bid: Any
 ) -> None:
     await ingest(

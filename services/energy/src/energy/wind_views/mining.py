@@ -29,7 +29,16 @@ from energy.wind_views.mining_schemas import (
 )
 from energy.wind_views.pricing import MarketPrice, current_market, price_in, worth
 from energy.wind_views.spans import Span
-from energy.wind_views.sums import FarmSum, Sum, Whole, sums_by_farm, sums_within, total, whole_of
+from energy.wind_views.sums import (
+    NOTHING,
+    FarmSum,
+    Sum,
+    Whole,
+    sums_by_farm,
+    sums_within,
+    total,
+    whole_of,
+)
 
 
 class Asked:
@@ -75,9 +84,7 @@ class Asked:
     def ranked(self) -> dict[str, Any]:
         """Return what stands over a list of farms or lead parties."""
         span = self.whole.span
-        head = self.head() | {"timeframe": span.timeframe, "value": span.value}
-        head.pop("difficulty")
-        return head
+        return self.head() | {"timeframe": span.timeframe, "value": span.value}
 
     def of_whom(self) -> dict[str, Any]:
         """Return whose energy is meant."""
@@ -133,13 +140,13 @@ async def _summed(session: AsyncSession, ask: Asked) -> tuple[dict[str, Sum], Su
 async def farm_potentials(
     session: AsyncSession, ask: Asked, limit: int | None = None
 ) -> FarmPotentials:
-    """Return the farms, most energy first (which is also the most bitcoin)."""
+    """Return the farms that would have mined most, most first."""
     farms = await _potentials(session, ask, (await _farms(session, ask))[:limit])
     return FarmPotentials(items=farms, lead_party=ask.wanted.lead_party, **ask.ranked())
 
 
 async def lead_party_potentials(session: AsyncSession, ask: Asked) -> LeadPartyPotentials:
-    """Return the lead parties, most energy first."""
+    """Return the lead parties, most bitcoin first."""
     items = [
         LeadPartyPotential(
             lead_party=party,
@@ -221,12 +228,17 @@ async def _potentials(
 
 
 def _by_party(rows: Sequence[FarmSum]) -> list[tuple[str, Sum, list[FarmSum]]]:
-    """Return lead parties, their sums and their farms, most energy first."""
+    """Return lead parties, their sums and their farms, ordered as the farms are."""
     farms: dict[str, list[FarmSum]] = {}
     for row in rows:
         farms.setdefault(row.lead_party, []).append(row)
     groups = [(party, total([one.sum for one in own]), own) for party, own in farms.items()]
-    return sorted(groups, key=lambda group: (-group[1].energy_mwh, group[0]))
+    return sorted(groups, key=lambda group: (*_most_first(group[1]), group[0]))
+
+
+def _most_first(found: Sum) -> tuple[bool, Decimal, Decimal]:
+    """Return what sums are sorted by: bitcoin, where it is known, and then energy."""
+    return found.bitcoin is None, -(found.bitcoin or NOTHING), -found.energy_mwh
 
 
 async def _units(session: AsyncSession, ids: list[str], day: date) -> dict[str, BmUnit]:

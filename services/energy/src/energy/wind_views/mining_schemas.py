@@ -23,6 +23,16 @@ Share = Annotated[
     Percent | None, Field(description="Of all curtailed energy of the span; null without any.")
 ]
 Mined = Annotated[Bitcoin | None, Field(description="Null where it is not calculated.")]
+MeanDifficulty = Annotated[
+    Difficulty | None,
+    Field(
+        description="The mean over the settlement periods (of months and years: days) calculated."
+    ),
+]
+WhyBitcoin = Annotated[
+    BitcoinReason | None,
+    Field(description="Why bitcoin is null, or the sum of some of the periods only."),
+]
 
 
 class Potential(BaseModel):
@@ -38,12 +48,8 @@ class _Whole(Potential, MarketView):
     miner_model: str
     lead_party: LeadParty
     farm_id: FarmId
-    difficulty: Difficulty | None = Field(
-        description="The mean over the settlement periods (of months and years: days) calculated."
-    )
-    bitcoin_reason: BitcoinReason | None = Field(
-        description="Why bitcoin is null, or the sum of some of the periods only."
-    )
+    difficulty: MeanDifficulty
+    bitcoin_reason: WhyBitcoin
     is_complete: bool = Field(description="Whether every settlement period so far was taken in.")
     simulated: bool = Field(description="Whether some of it comes from a simulated party.")
 
@@ -98,20 +104,21 @@ class _Ranked(MarketView):
     timeframe: Timeframe
     value: str
     miner_model: str
-    bitcoin_reason: BitcoinReason | None
+    difficulty: MeanDifficulty
+    bitcoin_reason: WhyBitcoin
     is_complete: bool
     simulated: bool
 
 
 class FarmPotentials(_Ranked):
-    """What the farms' curtailed energy would have mined, most energy first."""
+    """What the farms' curtailed energy would have mined, most bitcoin first."""
 
     lead_party: LeadParty
     items: list[FarmPotential]
 
 
 class LeadPartyPotentials(_Ranked):
-    """What the lead parties' curtailed energy would have mined, most energy first."""
+    """What the lead parties' curtailed energy would have mined, most bitcoin first."""
 
     items: list[LeadPartyPotential]
 

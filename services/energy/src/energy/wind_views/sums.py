@@ -97,7 +97,7 @@ async def whole_of(session: AsyncSession, span: Span, model: str | None = None) 
         bitcoin=bitcoin or None,
         days_complete=complete,
         days_missing=max(0, _days_expected(span) - complete),
-        bitcoin_reason=await _reason(session, span, energy, bitcoin or None),
+        bitcoin_reason=await _reason(session, span, bitcoin or None),
         has_simulated_epochs=bool(bitcoin) and await _has_simulated_epochs(session, span),
     )
 
@@ -154,17 +154,18 @@ def total(sums: Sequence[Sum]) -> Sum:
 async def sums_by_farm(
     session: AsyncSession, span: Span, wanted: Filter, model: str
 ) -> list[FarmSum]:
-    """Return everyone who was curtailed, most energy first.
+    """Return everyone who was curtailed, most bitcoin first (most energy, where none is known).
 
+    Over days of several difficulties and subsidies, more energy need not be more bitcoin.
     A farm that changed its lead party in the span is there once for each.
     """
     farms = FarmDailySummary
-    columns = _own_columns(wanted)
+    energy, _, bitcoin, _ = _own_columns(wanted)
     rows = await session.execute(
         _own(span, wanted, model, farms.farm_id, farms.lead_party_name, func.sum(farms.periods))
         .group_by(farms.farm_id, farms.lead_party_name)
-        .having(columns[0] > 0)
-        .order_by(columns[0].desc(), farms.farm_id, farms.lead_party_name)
+        .having(energy > 0)
+        .order_by(bitcoin.desc().nulls_last(), energy.desc(), farms.farm_id, farms.lead_party_name)
     )
     return [FarmSum(row[0], row[1], row[2], _own_sum(row[3:])) for row in rows]
 
@@ -284,10 +285,11 @@ def _days_expected(span: Span) -> int:
 
 
 async def _reason(
-    session: AsyncSession, span: Span, energy: EnergyRow, bitcoin: BitcoinRow | None
+    session: AsyncSession, span: Span, bitcoin: BitcoinRow | None
 ) -> BitcoinReason | None:
     if bitcoin is not None:
-        return "partly_calculated" if _lacks_some(energy, bitcoin) else None
+        is_short = await _lacks_some(session, span, bitcoin.miner_model)
+        return "partly_calculated" if is_short else None
     day = SettlementDay
     is_unknown = await session.scalar(
         select(
@@ -300,9 +302,16 @@ async def _reason(
     return "difficulty_unavailable" if is_unknown else "not_calculated"
 
 
-def _lacks_some(energy: EnergyRow, bitcoin: BitcoinRow) -> bool:
-    if isinstance(energy, DailySummary):
-        assert isinstance(bitcoin, BitcoinDailySummary)
-        return bitcoin.periods < energy.periods_complete
-    assert not isinstance(bitcoin, BitcoinDailySummary)
-    return bitcoin.days < energy.days
+async def _lacks_some(session: AsyncSession, span: Span, model: str) -> bool:
+    """Return whether a day of the span has periods whose bitcoin is not calculated."""
+    energy, mined = DailySummary, BitcoinDailySummary
+    same = (mined.summary_date == energy.summary_date) & (mined.miner_model == model)
+    short = (
+        select(energy.summary_date)
+        .outerjoin(mined, same)
+        .where(
+            energy.summary_date.between(span.first, span.last),
+            func.coalesce(mined.periods, 0) < energy.periods_complete,
+        )
+    )
+    return bool(await session.scalar(select(short.exists())))
