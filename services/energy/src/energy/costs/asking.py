@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from common.auth import Principal
 from common.clock import now
 from common.errors import Invalid
-from energy.costs.reading import sites_at
+from energy.costs.counting import sites_at
 from energy.costs.sums import Scope
 from energy.facts.models import Miner, Site
 from energy.facts.reading import site_of
@@ -108,11 +108,15 @@ async def question(
     """
     zone = await _zone(session, filters)
     start, end = span_of(filters.start_date, filters.end_date, zone, most_days)
+    miner_id = filters.miner_id
+    if miner_id is None:
+        miner = await machine_at(session, filters.miner_ip, filters.site_id, filters.location)
+        miner_id = miner.id if miner else None
     scope = Scope(
         site_id=filters.site_id,
         location=filters.location,
         client_id=filters.client_id or caller.client_id,
-        miner_id=filters.miner_id or await _addressed(session, filters),
+        miner_id=miner_id,
         miner_ip=filters.miner_ip,
     )
     return Question(scope, start, end, zone)
@@ -128,15 +132,21 @@ async def _zone(session: AsyncSession, filters: Filters) -> ZoneInfo:
     return ZoneInfo(zones[0]) if len(zones) == 1 else ZoneInfo("UTC")
 
 
-async def _addressed(session: AsyncSession, filters: Filters) -> UUID | None:
-    """Return the machine of an address, None where no machine is known by it."""
-    if filters.miner_ip is None:
+async def machine_at(
+    session: AsyncSession, ip: str | None, site_id: UUID | None, location: str | None
+) -> Miner | None:
+    """Return the machine of an address, None where no machine is known by it.
+
+    Raises:
+        MinerUnclear: several machines have the address.
+    """
+    if ip is None:
         return None
-    query = select(Miner.id).where(Miner.ip == filters.miner_ip, Miner.removed.is_(False))
-    if filters.site_id is not None:
-        query = query.where(Miner.site_id == filters.site_id)
-    if filters.location is not None:
-        query = query.where(Miner.site_id.in_(sites_at(filters.location)))
+    query = select(Miner).where(Miner.ip == ip, Miner.removed.is_(False))
+    if site_id is not None:
+        query = query.where(Miner.site_id == site_id)
+    if location is not None:
+        query = query.where(Miner.site_id.in_(sites_at(location)))
     found = list(await session.scalars(query.limit(2)))
     if len(found) > 1:
         raise MinerUnclear("Name its site, or ask by miner_id.", field="miner_ip")
@@ -156,6 +166,9 @@ def span_of(
         start = end - timedelta(days=min(DEFAULT_DAYS, most_days))
     else:
         start = _instant(first, zone, "start_date", after=False)
+    if start >= now():
+        raise SpanRefused("Nothing is known of the future: it begins there.",
+                          field="end_date" if first is None else "start_date")  # fmt: skip
     if end <= start:
         raise SpanRefused("The end must lie after the start.", field="end_date")
     if end - start > timedelta(days=most_days, hours=2):

@@ -15,9 +15,10 @@ from sqlalchemy import Date, cast, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from energy.costs import machines
+from energy.costs.counting import counted, daily_charge_counts, placed, sites_at
 from energy.costs.models import CostDay, ElectricityCost, Roster, SiteCharge
 from energy.costs.packing import Floats, Ints, floats, ints
-from energy.costs.reading import counted, placed, sites_at, sites_of
+from energy.costs.reading import sites_of
 from energy.costs.sums import ZERO, CostSum, Scope
 from energy.facts.models import Site
 
@@ -49,7 +50,6 @@ async def _records(session: AsyncSession, scope: Scope, first: date, last: date)
     table = ElectricityCost
     zone = func.coalesce(Site.timezone, "UTC")
     day = cast(func.timezone(zone, table.period_start), Date).label("day")
-    by_hand = table.source == "manual"
     low, high = _around(first, last)
 
     def summed(column: Any, name: str, *only: Any) -> Any:
@@ -64,8 +64,7 @@ async def _records(session: AsyncSession, scope: Scope, first: date, last: date)
             summed(table.total_kwh, "unrated_kwh", table.rate_id.is_(None)),
             func.sum(table.th_h).label("th_h"),
             summed(table.energy_cost_usd, "energy_cost"),
-            summed(table.service_charge_usd, "service_charge", by_hand),
-            summed(table.demand_charge_usd, "demand_charge", by_hand),
+            summed(table.service_charge_usd, "service_charge", daily_charge_counts()),
             func.count().label("records"),
             func.sum(table.machines).label("machine_half_hours"),
             func.sum(table.unknown).label("unknown_half_hours"),

@@ -12,18 +12,16 @@ from typing import Any, ClassVar, Final
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, true
+from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from common.errors import Conflict
 from energy.costs import machines
+from energy.costs.counting import counted, daily_charge_counts, placed, sites_at
 from energy.costs.days import days_between
 from energy.costs.models import ElectricityCost, SiteCharge
 from energy.costs.packing import UNRATED, Floats, Ints
 from energy.costs.sums import ZERO, CostSum, Scope
-from energy.facts.models import Site
-from energy.tariffs.places import fold
 
 HALF_HOUR: Final = timedelta(minutes=30)
 
@@ -110,61 +108,11 @@ async def _parts(
     return [*by_hand, *await _client(session, scope, start, end)]
 
 
-def counted(scope: Scope) -> ColumnElement[bool]:
-    """Return which records count for a scope, each piece of energy once.
-
-    A whole fleet's record counts before those of its machines. A client's machines are counted
-    from its days; of a machine, what was recorded by hand.
-    """
-    table = ElectricityCost
-    if scope.one_machine():
-        named = table.miner_id == scope.miner_id if scope.miner_id is not None else false()
-        by_ip = table.miner_ip == scope.miner_ip if scope.miner_ip is not None else false()
-        return and_(~table.superseded, or_(named, by_ip))
-    if scope.client_id is not None:
-        return and_(~table.superseded, table.client_id == scope.client_id)
-    whole = aliased(ElectricityCost)
-    covered = (
-        select(whole.id)
-        .where(
-            whole.organisation_id == table.organisation_id,
-            whole.miner_id.is_(None),
-            whole.miner_ip.is_(None),
-            whole.site_id.is_not_distinct_from(table.site_id),
-            whole.location.is_not_distinct_from(table.location),
-            whole.period_start < table.period_end,
-            whole.period_end > table.period_start,
-            ~whole.superseded,
-        )
-        .exists()
-    )
-    fleet = and_(table.miner_id.is_(None), table.miner_ip.is_(None))
-    return and_(~table.superseded, or_(fleet, ~covered))
-
-
-def placed(scope: Scope) -> list[ColumnElement[bool]]:
-    """Return the conditions of a scope's place on the records."""
-    conditions: list[ColumnElement[bool]] = []
-    if scope.site_id is not None:
-        conditions.append(ElectricityCost.site_id == scope.site_id)
-    if scope.location is not None:
-        by_name = func.lower(ElectricityCost.location) == fold(scope.location)
-        conditions.append(or_(ElectricityCost.site_id.in_(sites_at(scope.location)), by_name))
-    return conditions
-
-
-def sites_at(location: str) -> Select[UUID]:
-    """Select the sites of a location; a site's name stands for it too."""
-    texts = (func.lower(func.btrim(column)) for column in (Site.location, Site.name))
-    return select(Site.id).where(or_(*(text == fold(location) for text in texts)))
-
-
 async def _records(
     session: AsyncSession, scope: Scope, start: datetime, end: datetime
 ) -> list[CostSum]:
     """Return the sums of the records: half-hours of whole sites, and what was made by hand."""
     table = ElectricityCost
-    by_hand = table.source == "manual"
 
     def summed(column: Any, name: str, *only: ColumnElement[bool]) -> Any:
         return func.coalesce(func.sum(column).filter(*only or (true(),)), ZERO).label(name)
@@ -176,9 +124,7 @@ async def _records(
             summed(table.total_kwh, "unrated_kwh", table.rate_id.is_(None)),
             func.sum(table.th_h).label("th_h"),
             summed(table.energy_cost_usd, "energy_cost"),
-            # A site's service charge is kept by the day; a record by hand carries its own.
-            summed(table.service_charge_usd, "service_charge", by_hand),
-            summed(table.demand_charge_usd, "demand_charge", by_hand),
+            summed(table.service_charge_usd, "service_charge", daily_charge_counts()),
             func.count().label("records"),
             func.sum(table.machines).label("machine_half_hours"),
             func.sum(table.unknown).label("unknown_half_hours"),

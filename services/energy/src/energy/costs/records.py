@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from energy.costs import machines
 from energy.costs.asking import Question
+from energy.costs.counting import counted, placed
 from energy.costs.days import Day, days_between
 from energy.costs.keeping import money
 from energy.costs.models import ElectricityCost
@@ -19,7 +20,7 @@ from energy.costs.outcome import instant_of
 from energy.costs.packing import UNRATED
 from energy.costs.pricing import by_name, period_parts, reign_at
 from energy.costs.rating import reigns_of
-from energy.costs.reading import counted, placed, sites_of
+from energy.costs.reading import sites_of
 from energy.costs.schemas import CostList, CostRecord
 from energy.facts.models import Miner
 

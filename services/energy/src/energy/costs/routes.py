@@ -92,8 +92,8 @@ async def compare_sites(
     status_code=201,
     response_model=Recorded,
     responses=problems(
-        RecordRefused, SiteUnknown, MinerUnknown, NoActiveRate, AlreadyRecorded, KeyReused,
-        StillRunning,
+        RecordRefused, SiteUnknown, MinerUnknown, MinerUnclear, NoActiveRate, AlreadyRecorded,
+        KeyReused, StillRunning,
     ),
 )  # fmt: skip
 async def record_costs(
@@ -102,6 +102,7 @@ async def record_costs(
     """Record by hand what was used in an interval, at the tariff in force at its start.
 
     The same interval again changes nothing. Telemetry's half-hours count before records by hand.
+    A record costs what it adds to its month's tiers; `notes` say which charges are not in it.
     """
 
     async def run() -> Recorded:

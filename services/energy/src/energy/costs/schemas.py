@@ -127,6 +127,9 @@ class Estimate(BaseModel):
     """The recorded day, as a share of the estimated one."""
 
 
+FixedCharges = Literal["included", "not of records by hand", "not of single machines and clients"]
+
+
 class Summary(BaseModel):
     """Sums of a span. With several currencies the amounts stand in `by_currency` only."""
 
@@ -157,7 +160,8 @@ class Summary(BaseModel):
     estimate: Estimate | None
     by_currency: list[Amounts]
     uniform_half_hours: int
-    fixed_charges: Literal["included", "not of single machines and clients"]
+    fixed_charges: FixedCharges
+    """Which of them are not of records by hand is said in `notes`."""
     notes: list[str]
     simulated: bool
 
@@ -170,13 +174,15 @@ class RecordOrder(BaseModel):
     period_start: Moment | None = None
     period_end: Moment | None = None
     """At most a day after the start. Times without offset are in the site's zone, else UTC. With
-    neither it is the last whole hour."""
+    neither it is the last whole hour. An interval over a local midnight is kept by the day."""
     power_w: PositiveW | None = None
     total_kwh: PositiveKwh | None = None
     site_id: UUID | None = None
     location: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    """A site's location or name stands for the site."""
     miner_id: UUID | None = None
     miner_ip: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """As `miner_id`, where a machine is known by it."""
 
 
 class Recorded(BaseModel):
@@ -186,6 +192,11 @@ class Recorded(BaseModel):
     created: bool
     """False: just this was recorded before."""
     cost: CostRecord
+    """The interval; over a local midnight the sum of `costs`, without an id of its own."""
+    costs: list[CostRecord]
+    """As they are kept: one for each local day of the interval."""
+    notes: list[str]
+    """Which charges of the tariff are not in it."""
 
 
 class TrendPoint(BaseModel):

@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from energy.costs import machines
 from energy.costs.asking import Question
+from energy.costs.counting import placed
 from energy.costs.days import days_between
 from energy.costs.models import ElectricityCost
 from energy.costs.packing import UNRATED
 from energy.costs.periods import Series
-from energy.costs.reading import placed, site_half_hours, sites_of
+from energy.costs.reading import site_half_hours, sites_of
 
 
 async def series_of(session: AsyncSession, asked: Question) -> dict[UUID, Series]:

@@ -1,5 +1,6 @@
 """Sums a span up: what was recorded, and what the machines would cost by their rating."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -8,13 +9,15 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.clock import now
+from energy.costs.adding import notes_on_missing
 from energy.costs.asking import Question
+from energy.costs.counting import counted, of_fleet, placed, sites_at
 from energy.costs.keeping import money
 from energy.costs.models import ElectricityCost
 from energy.costs.periods import UNRATED_NAME, by_period
 from energy.costs.rating import reigns_of
-from energy.costs.reading import costs_between, counted, month_charges, placed, sites_at
-from energy.costs.schemas import Estimate, Summary
+from energy.costs.reading import costs_between, month_charges
+from energy.costs.schemas import Estimate, FixedCharges, Summary
 from energy.costs.series import series_of
 from energy.costs.sums import CostSum
 from energy.costs.views import amounts_of, by_currency, percent_of
@@ -37,6 +40,7 @@ async def summarise(session: AsyncSession, asked: Question) -> Summary:
     only = next(iter(rated.values())) if len(rated) == 1 else None
     days = await _recorded_days(session, asked)
     estimate = await _estimate(session, asked)
+    by_hand = await _notes_by_hand(session, asked)
     daily = None
     if only is not None and days:
         daily = await _monthly(session, asked, only, days) / _MONTH_DAYS
@@ -71,10 +75,8 @@ async def summarise(session: AsyncSession, asked: Question) -> Summary:
         estimate=estimate,
         by_currency=[amounts_of(one) for one in sums.values()],
         uniform_half_hours=whole.split_records,
-        fixed_charges=(
-            "included" if asked.scope.whole_sites() else "not of single machines and clients"
-        ),
-        notes=_notes(whole, several=len(rated) > 1),
+        fixed_charges=_fixed(asked, by_hand),
+        notes=[*_notes(whole, several=len(rated) > 1), *by_hand],
         simulated=whole.simulated,
     )
 
@@ -98,6 +100,31 @@ async def _monthly(
     base = whole.total_cost - whole.taxes
     taxed = 1 + whole.taxes / base if base else Decimal(1)
     return (untaxed * _MONTH_DAYS / days + months.whole) * taxed
+
+
+def _fixed(asked: Question, by_hand: Sequence[str]) -> FixedCharges:
+    if not asked.scope.whole_sites():
+        return "not of single machines and clients"
+    return "not of records by hand" if by_hand else "included"
+
+
+async def _notes_by_hand(session: AsyncSession, asked: Question) -> list[str]:
+    """Return what whole sites' sums lack, as records by hand do not hold it."""
+    if not asked.scope.whole_sites():
+        return []
+    table = ElectricityCost
+    rows = await session.execute(
+        select(table.rate_id, table.rate_version, of_fleet())
+        .where(
+            counted(asked.scope),
+            *placed(asked.scope),
+            table.source == "manual",
+            table.period_start >= asked.start,
+            table.period_start < asked.end,
+        )
+        .distinct()
+    )
+    return await notes_on_missing(session, [(row[0], row[1], row[2]) for row in rows])
 
 
 def _currency(only: CostSum | None, estimate: Estimate | None) -> str | None:

@@ -81,13 +81,13 @@ async def _sites(
 
 
 def is_folded(column: Any, location: str | None) -> Any:
-    """Return the condition that a column says a location, without regard to case and spacing.
-
-    Both sides are folded by the database: beyond ASCII its idea of case follows its locale, and
-    is not Python's.
-    """
-
-    def folded(value: Any) -> Any:
-        return func.lower(func.btrim(func.regexp_replace(value, r"\s+", " ", "g")))
-
+    """Return the condition that a column says a location, without regard to case and spacing."""
     return folded(column) == folded(literal(location or ""))
+
+
+def folded(value: Any) -> Any:
+    """Return the database's own folding of a text: both sides of a comparison need it.
+
+    Beyond ASCII its idea of case follows its locale, and is not Python's.
+    """
+    return func.lower(func.btrim(func.regexp_replace(value, r"\s+", " ", "g")))
