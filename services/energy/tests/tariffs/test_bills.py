@@ -479,6 +479,27 @@ async def test_coverage_shows_holes_and_overlaps(client: httpx.AsyncClient) -> N
     assert {hole["day"] for hole in found["holes"]} >= {"tuesday", "sunday"}
 
 
+@pytest.mark.parametrize(
+    ("fields", "has_fallback"),
+    [
+        ({}, False),
+        ({"flat_rate_usd_per_kwh": "0.1"}, True),
+        ({"tiered_rates": [{"rate": "0.1"}]}, True),
+        ({"rate_type": "index"}, True),
+    ],
+)
+async def test_coverage_says_whether_holes_have_a_price(
+    client: httpx.AsyncClient, fields: dict[str, Any], has_fallback: bool
+) -> None:
+    rows = [{"name": "A", "rate": 0.1, "start_hour": 0, "end_hour": 12}]
+    rate = {"rate_type": "tou", "tou_schedule": rows, "timezone": "UTC"} | fields
+    body = {"rate": rate, "year": 2026}
+    found = (await client.post("/api/electricity/coverage", json=body)).json()
+    assert (found["complete"], found["has_fallback"]) == (False, has_fallback)
+    stored = await client.post(RATES, json=rate | {"name": "With holes"})
+    assert stored.status_code == (201 if has_fallback else 422)
+
+
 async def test_prices_are_of_ones_own_rates(
     client: httpx.AsyncClient, client_as: ClientFor
 ) -> None:

@@ -150,6 +150,10 @@ class Tariff:
     taxes: tuple[Tax, ...] = ()
     credits: tuple[Credit, ...] = ()
 
+    def has_fallback(self) -> bool:
+        """Return whether an hour that no window claims has a price."""
+        return self.rate_type == "index" or self.flat_rate is not None or bool(self.tiers)
+
     def charges_demand(self) -> bool:
         """Return whether a peak costs anything: of a month, of hours, of the system's."""
         windows = any(window.demand_charge_per_kw or window.demand_steps for window in self.windows)

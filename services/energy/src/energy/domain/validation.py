@@ -196,10 +196,6 @@ def _demand(tariff: Tariff) -> Iterator[Defect]:
             )
 
 
-def _fallback(tariff: Tariff) -> bool:
-    return tariff.rate_type != "tou" or tariff.flat_rate is not None or bool(tariff.tiers)
-
-
 def _first(code: str, spans: list[Span], message: str) -> Iterator[Defect]:
     if spans:
         names = ", ".join(dict.fromkeys(spans[0].names))
@@ -212,11 +208,12 @@ def _covered(tariff: Tariff) -> Iterator[Defect]:
     yield from _first(
         "schedule_overlaps", found.overlaps, "More than one window on {span}: {names} (+{more})."
     )
-    if not _fallback(tariff):
+    if not tariff.has_fallback():
         yield from _first(
             "schedule_has_holes",
             found.holes,
-            "No window on {span} (+{more}), and no flat_rate_usd_per_kwh to fall back on.",
+            "No window on {span} (+{more}), and no flat_rate_usd_per_kwh or tiered_rates to fall "
+            "back on.",
         )
 
 

@@ -235,7 +235,7 @@ class CoverageView(BaseModel):
     complete: bool
     """Neither holes nor overlaps."""
     has_fallback: bool
-    """Holes have the price of `flat_rate_usd_per_kwh`."""
+    """Holes have a price: that of `flat_rate_usd_per_kwh`, of `tiered_rates` or of the index."""
     holes: list[SpanView]
     """The first thousand."""
     holes_total: int

@@ -162,7 +162,7 @@ async def covered(asked: Asked, year: int) -> CoverageView:
     return CoverageView(
         year=year,
         complete=not (found.holes or found.overlaps),
-        has_fallback=asked.tariff.flat_rate is not None,
+        has_fallback=asked.tariff.has_fallback(),
         holes=[_span_view(span) for span in found.holes[:MOST_SPANS]],
         holes_total=len(found.holes),
         overlaps=[_span_view(span) for span in found.overlaps[:MOST_SPANS]],
