@@ -173,7 +173,6 @@ def test_only_an_index_and_credits_may_be_negative() -> None:
     below = replace(
         INDEX,
         adder_per_kwh=D("-0.01"),
-        export_per_kwh=D("-0.02"),
         credits=(Credit("c", per_month=D(-5)),),
     )
     assert defects(below) == []

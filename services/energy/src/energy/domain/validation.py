@@ -54,7 +54,7 @@ def _zone(tariff: Tariff) -> Iterator[Defect]:
 def _amounts(tariff: Tariff) -> Iterator[Defect]:
     yield from _amount("flat_rate_usd_per_kwh", tariff.flat_rate)
     yield from _amount("adder_usd_per_kwh", tariff.adder_per_kwh, signed=True)
-    yield from _amount("export_usd_per_kwh", tariff.export_per_kwh, signed=True)
+    yield from _amount("export_usd_per_kwh", tariff.export_per_kwh)
     yield from _amount("daily_service_charge_usd", tariff.daily_service_charge)
     yield from _amount("monthly_service_charge_usd", tariff.monthly_service_charge)
     yield from _amount("minimum_monthly_charge_usd", tariff.minimum_monthly_charge)

@@ -78,7 +78,11 @@ class RateFields(Part):
     tier_rule: TierRule = "pro_rata"
     index_series_id: UUID | None = None
     adder_usd_per_kwh: SignedPrice | None = None
-    export_usd_per_kwh: SignedPrice | None = None
+    export_usd_per_kwh: SignedPrice | None = Field(
+        default=None,
+        description="Paid for each kWh that is fed in, nothing if left out. Never negative: only "
+        "an index's prices, its adder and credits may be",
+    )
 
     daily_service_charge_usd: Charge | None = None
     monthly_service_charge_usd: Charge | None = None
