@@ -165,3 +165,20 @@ def test_coincident_peaks_count_the_systems_hours() -> None:
     found = bill(tariff, loads(1, 20, 1, 40, 1))
     assert (found.coincident_charge, found.demand_charge) == (120, 0)
     assert bill(tariff, loads(5)).coincident_charge == 0
+
+
+def test_a_coincident_hour_over_a_months_end_is_of_both_months() -> None:
+    start, end = datetime(2026, 6, 30, 23, 30, tzinfo=UTC), datetime(2026, 7, 1, 0, 30, tzinfo=UTC)
+    tariff = replace(FLAT, coincident_peak_per_kw=D(10), coincident_hours=((start, end),))
+    load = Load.of_intervals(
+        [
+            Interval(start - 8 * HOUR, end - HOUR / 2, power_w=D(100_000)),
+            Interval(end - HOUR / 2, end + 8 * HOUR, power_w=D(40_000)),
+        ]
+    )
+    found = bill(tariff, load)
+    lines = [(str(one.month), one.amount) for one in found.lines if one.kind == "coincident"]
+    assert lines == [("2026-06", 1000), ("2026-07", 400)]
+    assert bill_exact(tariff, load) == found
+    alone = Load.of_power(end - HOUR / 2, end + 8 * HOUR, D(40_000))
+    assert bill(tariff, alone).coincident_charge == 400

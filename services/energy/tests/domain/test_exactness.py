@@ -94,8 +94,9 @@ def tariffs(draw: st.DrawFn) -> tuple[Tariff, datetime]:
             demand_ratchet_percent=draw(st.sampled_from([Decimal(0), Decimal("82.5")])),
             demand_ratchet_months=2,
             coincident_peak_per_kw=draw(amounts),
-            coincident_hours=(
-                (start + timedelta(minutes=130), start + timedelta(minutes=191, seconds=7)),
+            coincident_hours=tuple(
+                (start + timedelta(minutes=low), start + timedelta(minutes=low + 61, seconds=7))
+                for low in draw(st.sampled_from([(130,), (330,), (130, 810), ()]))
             ),
             taxes=(Tax("VAT", draw(st.decimals(0, 30, places=1))),),
             credits=(Credit("response", draw(amounts), Decimal("0.001")),),

@@ -1,7 +1,7 @@
 """What makes a tariff refusable."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +19,7 @@ TIERED = Tariff(name="s", rate_type="tiered", timezone="Europe/London", tiers=ST
 INDEX = Tariff(name="i", rate_type="index", timezone="Europe/London")
 
 
+HOUR = timedelta(hours=1)
 HOURS = ((datetime(2026, 6, 1, 16, tzinfo=UTC), datetime(2026, 6, 1, 17, tzinfo=UTC)),)
 
 
@@ -31,6 +32,13 @@ HOURS = ((datetime(2026, 6, 1, 16, tzinfo=UTC), datetime(2026, 6, 1, 17, tzinfo=
         INDEX,
         replace(TOU, flat_rate=D("0.3")),
         replace(FLAT, coincident_peak_per_kw=D(5), coincident_hours=HOURS),
+        replace(
+            FLAT,
+            coincident_hours=tuple(
+                (a + n * HOUR, b + n * HOUR) for n in (1, 0, 2) for a, b in HOURS
+            ),
+        ),
+        replace(TOU, windows=(replace(ALL_DAY, end_minute=60),), tiers=STEPS),
         replace(FLAT, demand_ratchet_percent=D(80), demand_ratchet_months=11),
     ],
 )
@@ -125,6 +133,15 @@ def test_nothing_is_wrong_with_these(good: Tariff) -> None:
             "end_before_start",
             "coincident_hours[0].end",
         ),
+        (FLAT, {"coincident_hours": HOURS * 2}, "hours_overlap", "coincident_hours[1]"),
+        (
+            FLAT,
+            {"coincident_hours": (HOURS[0], (HOURS[0][0] - HOUR, HOURS[0][1] - HOUR / 2))},
+            "hours_overlap",
+            "coincident_hours[0]",
+        ),
+        (FLAT, {"export_per_kwh": D("-0.1")}, "negative", "export_usd_per_kwh"),
+        (INDEX, {"export_per_kwh": D("-0.1")}, "negative", "export_usd_per_kwh"),
     ],
 )
 def test_what_is_wrong_is_named(

@@ -79,6 +79,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (flat(demand_ratchet_months=-1), "demand_ratchet_months"),
     (flat(coincident_hours=["2026-13-01T00:00:00Z"]), "start"),
     (flat(coincident_hours=[7]), "coincident_hours"),
+    (
+        flat(coincident_hours=["2026-07-01T17:00:00Z", "2026-07-01T16:30:00Z"]),
+        "coincident_hours",
+    ),
+    (flat(export_usd_per_kwh=-0.01), "export_usd_per_kwh"),
     # schedules
     (tou(), "tou_schedule"),
     (tou(tou_schedule=None), "tou_schedule"),

@@ -203,7 +203,7 @@ def measure_laid(
     _days(tariff, found, laid.line)
     _energy(tariff, laid, found)
     _peaks(tariff, laid, found, earlier)
-    _coincident(laid, found, laid.hours)
+    _coincident(laid, found)
     for (slot, month, step), kwh in chronological(tariff, laid, found).items():
         found[month].stepped[slot, step] = kwh
     lengths = load.ends_s - load.starts_s
@@ -279,13 +279,17 @@ def _peaks(
         one.billed_kw, one.ratchet = demand.billed_kw(tariff, one.month, peaks, earlier)
 
 
-def _coincident(laid: Laid, found: list[MonthMeasure], hours: list[tuple[int, int]]) -> None:
-    starts = laid.pieces.starts_s
-    for low, high in hours:
-        month = int(np.searchsorted(laid.anchors, low, side="right")) - 1
-        units = laid.taken[(starts >= low) & (starts < high)].sum()
-        found[month].coincident_kwh += laid.pieces.kwh(units)
-        found[month].coincident_hours += Fraction(high - low, 3600)
+def _coincident(laid: Laid, found: list[MonthMeasure]) -> None:
+    """Measure the system's peak hours; those over a month's end are of both months, in parts."""
+    starts, line = laid.pieces.starts_s, laid.line
+    for low, high in laid.hours:
+        inside = (starts >= low) & (starts < high)
+        units = sums(laid.taken[inside], laid.month[inside], len(found))
+        lasting = np.minimum(line.ends_s, high) - np.maximum(line.starts_s, low)
+        seconds = sums(np.maximum(lasting, 0), laid.month_of_row, len(found))
+        for one, energy, length in zip(found, units, seconds, strict=True):
+            one.coincident_kwh += laid.pieces.kwh(energy)
+            one.coincident_hours += Fraction(length, 3600)
 
 
 def _split_intervals(tariff: Tariff, laid: Laid, load: Load) -> int:

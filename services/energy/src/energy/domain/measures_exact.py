@@ -251,10 +251,11 @@ def _measure_coincidence(
     span_s: tuple[int, int],
 ) -> None:
     for low, high in clipped(tariff, span_s):
-        inside = [moment for moment in moments if low <= moment.start_s < high]
-        one = found[inside[0].month()]
-        one.coincident_kwh += sum((moment.taken for moment in inside), NOTHING)
-        one.coincident_hours += Fraction(high - low, 3600)
+        for moment in moments:
+            if low <= moment.start_s < high:
+                one = found[moment.month()]
+                one.coincident_kwh += moment.taken
+                one.coincident_hours += Fraction(moment.end_s - moment.start_s, 3600)
 
 
 def _split(tariff: Tariff, moments: list[Moment]) -> int:

@@ -144,7 +144,8 @@ class Tariff:
     """Billed demand is at least this share of the highest of the months before."""
     demand_ratchet_months: int = 0
     coincident_peak_per_kw: Decimal = Decimal(0)
-    """For the mean power over the system's peak hours of each month."""
+    """For the mean power over the system's peak hours of each month; one over a month's end is of
+    both, in parts."""
     coincident_hours: tuple[tuple[datetime, datetime], ...] = field(default=())
 
     taxes: tuple[Tax, ...] = ()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -187,12 +188,25 @@ def _demand(tariff: Tariff) -> Iterator[Defect]:
         yield Defect("ratchet_incomplete", "demand_ratchet_months", "A ratchet needs both values.")
     if not 0 <= months <= MOST_RATCHET_MONTHS:
         yield Defect("months_invalid", "demand_ratchet_months", "It lies between 0 and 60.")
+
+
+def _coincident_hours(tariff: Tariff) -> Iterator[Defect]:
+    known: list[tuple[datetime, datetime, int]] = []
     for row, (start, end) in enumerate(tariff.coincident_hours):
         if start.tzinfo is None or end.tzinfo is None:
             yield Defect("naive_time", f"coincident_hours[{row}]", "A time needs its offset or Z.")
         elif end <= start:
             yield Defect(
                 "end_before_start", f"coincident_hours[{row}].end", "It ends at its start."
+            )
+        else:
+            known.append((start, end, row))
+    for (_, end, first), (start, _, second) in pairwise(sorted(known)):
+        if start < end:
+            yield Defect(
+                "hours_overlap",
+                f"coincident_hours[{second}]",
+                f"It starts at {start:%FT%TZ}, before coincident_hours[{first}] ends.",
             )
 
 
@@ -218,7 +232,7 @@ def _covered(tariff: Tariff) -> Iterator[Defect]:
 
 
 CHECKS: tuple[Callable[[Tariff], Iterator[Defect]], ...] = (
-    _zone, _kind, _amounts, _windows, _season, _demand, _monthly_demands,
+    _zone, _kind, _amounts, _windows, _season, _demand, _coincident_hours, _monthly_demands,
 )  # fmt: skip
 
 

@@ -269,7 +269,10 @@ class CreditRow(Part):
 
 
 class CoincidentHour(Part):
-    """A stretch in which the whole system peaked; a time without offset is the rate's own."""
+    """A stretch in which the whole system peaked; a time without offset is the rate's own.
+
+    Of a stretch over a month's end each month has its part, and both are charged.
+    """
 
     start: Moment
     end: Moment | None = Field(default=None, description="An hour after `start` if left out")

@@ -148,9 +148,7 @@ class RateFields(Part):
             demand_ratchet_percent=self.demand_ratchet_percent or _NOTHING,
             demand_ratchet_months=self.demand_ratchet_months,
             coincident_peak_per_kw=self.coincident_peak_usd_per_kw or _NOTHING,
-            coincident_hours=tuple(
-                sorted(hour.span(ZoneInfo(zone)) for hour in self.coincident_hours)
-            ),
+            coincident_hours=tuple(hour.span(ZoneInfo(zone)) for hour in self.coincident_hours),
             taxes=tuple(row.tax() for row in self.taxes),
             credits=tuple(row.credit() for row in self.credits),
         )
