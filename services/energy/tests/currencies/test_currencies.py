@@ -54,6 +54,8 @@ def test_a_week_without_rates_is_not_bridged() -> None:
 def test_a_later_rate_says_nothing_of_an_earlier_day() -> None:
     with pytest.raises(RateUnavailable):
         Rates([rate("USD", "1.1")]).conversion("EUR", "USD", FRIDAY - timedelta(days=1))
+    with pytest.raises(CurrencyUnknown):  # and no later day makes it known
+        Rates([], FRIDAY).conversion("EUR", "USD", FRIDAY - timedelta(days=1))
 
 
 def test_a_currency_without_a_rate_is_unknown_not_one_to_one() -> None:
@@ -188,7 +190,7 @@ async def test_an_amount_is_converted_with_rate_day_and_source(
         ({"amount": "1e30"}, 422, None),
         ({"on": "2026-02-30"}, 422, None),
         ({"on": "2999-01-01"}, 422, "day_in_future"),
-        ({"on": "1999-01-05"}, 503, "rate_unavailable"),
+        ({"on": "1999-01-05"}, 422, "currency_unknown"),
     ],
 )
 async def test_bad_questions(

@@ -165,6 +165,8 @@ async def test_a_high_below_the_low_is_rejected(reader: httpx.AsyncClient, walk:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
+        ("time", "0001-01-01T00:00:00+14:00"),
+        ("time", "9999-12-31T23:59:59-14:00"),
         ("close", 0),
         ("close", -1),
         ("close", "1e400"),

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import ClassVar
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -66,7 +66,9 @@ def unchanged(currency: str) -> Conversion:
 class Rates:
     """The reference rates of some days, for converting many amounts."""
 
-    def __init__(self, rows: Iterable[ReferenceRate]) -> None:
+    def __init__(self, rows: Iterable[ReferenceRate], kept_since: date | None = None) -> None:
+        self._kept_since = kept_since
+        """The first day of which any rate is kept: earlier ones will not come."""
         self._days: dict[date, dict[str, ReferenceRate]] = {}
         for row in rows:
             self._days.setdefault(row.day, {})[row.currency] = row
@@ -75,12 +77,18 @@ class Rates:
         """Return the conversion by the last rates published until a day, both of one day.
 
         Raises:
-            CurrencyUnknown: rates were published, but none of one of the two currencies.
+            CurrencyUnknown: rates were published, but none of one of the two currencies; or none
+                is kept any more.
             RateUnavailable: none of any currency is known of that week.
         """
         if source == wanted:
             return unchanged(wanted)
         week = sorted((day for day in self._days if on - _LOOK_BACK < day <= on), reverse=True)
+        if not week and self._kept_since is not None and on < self._kept_since:
+            raise CurrencyUnknown(
+                f"Reference rates are kept since {self._kept_since}; {on} is before that.",
+                field="currency",
+            )
         if not week:
             raise RateUnavailable(
                 f"No reference rates of the week until {on} are known yet; try again later, or "
@@ -131,7 +139,7 @@ async def rates_between(
             ReferenceRate.day <= last,
         )
     )
-    return Rates(rows)
+    return Rates(rows, await session.scalar(select(func.min(ReferenceRate.day))))
 
 
 async def conversion(

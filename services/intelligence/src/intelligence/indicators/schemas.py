@@ -1,5 +1,6 @@
 """Bodies of the indicators."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from intelligence.domain.signals import Signal
 from intelligence.market.schemas import Usd
 
 MAX_CANDLES = 10_000
+_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 Values = list[float | None]
 
 
@@ -29,7 +31,9 @@ _Volume = Annotated[Annotated[float, Field(ge=0, le=1e18)] | None, BeforeValidat
 class Candle(BaseModel):
     """One bar. Null (or NaN) is a missing value: it is left out, never taken for 0."""
 
-    time: AwareDatetime = Field(description="When it opened; text, or seconds or ms since 1970.")
+    time: AwareDatetime = Field(
+        ge=_EARLIEST, lt=_LATEST, description="When it opened; text, or seconds or ms since 1970."
+    )
     open: _Price = None
     high: _Price = None
     low: _Price = None
