@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -17,8 +17,8 @@ from energy.wind.answers import (
     read_stack,
     read_units,
 )
+from energy.wind.elexon import PATIENCE_OF_JOBS_S, NoAnswer, NotThere, open_elexon
 from energy.wind.elexon import Elexon as Client
-from energy.wind.elexon import NoAnswer, NotThere, open_elexon
 from energy.wind.pace import Gate, Pace
 from simulation.elexon import Elexon, Fault, Resource
 
@@ -132,9 +132,9 @@ async def test_calls_a_second_are_bounded() -> None:
     at = 0.0
     pace = Pace(4, clock=lambda: at)
     for _ in range(4):
-        await pace.wait()
+        await pace.wait(1)
     async with asyncio.timeout(1):
-        waiting = asyncio.create_task(pace.wait())
+        waiting = asyncio.create_task(pace.wait(1))
         await asyncio.sleep(0.05)
         assert not waiting.done()
         at = 0.3  # by then a token has come
@@ -300,7 +300,54 @@ async def test_a_call_that_is_refused_is_not_made_again(asking: Client, elexon: 
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7), ("9999999", 120), (None, 60), ("Wed, 21 Oct 2026 07:28:00 GMT", 60), ("-1", 60)],
+    [
+        ("7", 7),
+        ("600", 600),
+        ("9" * 400, 86_400),  # a day, whatever it says
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 1680),
+        ("Wed, 21 Oct 2026 07:28:00 -0000", 1680),
+        ("Wed, 21 Oct 2026 06:28:00 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 86_400),
+        ("", None),
+        ("-1", None),
+        ("soon", None),
+        ("Wed, 99 Oct 2026 07:28:00 GMT", None),
+    ],
 )
-def test_how_long_to_rest(header: str | None, seconds: float) -> None:
-    assert module.rest_s(header) == seconds
+def test_how_long_to_rest(header: str, seconds: float | None) -> None:
+    assert module.rest_s(header, datetime(2026, 10, 21, 7, tzinfo=UTC)) == seconds
+
+
+@pytest.mark.parametrize("fault", [Fault.STATUS_429, Fault.STATUS_503])
+async def test_a_rest_that_is_too_long_is_a_failed_call(
+    elexon: Elexon, day: date, fault: Fault
+) -> None:
+    elexon.fault(fault, Resource.STACK, times=1, retry_after_s=3700)
+    patience_s = PATIENCE_OF_JOBS_S
+    async with open_elexon(elexon.url, Gate(8, 500), patience_s=patience_s) as client:
+        for _ in range(2):  # and so is each that comes while it rests
+            with pytest.raises(NoAnswer, match=r"no calls are wanted for another 3[67]\d\d s"):
+                await client.stack("bid", day, 12)
+    assert elexon.calls[Resource.STACK] == 1
+
+
+@pytest.mark.parametrize(("fault", "seconds"), [(Fault.STATUS_429, 600), (Fault.STATUS_503, 3599)])
+async def test_a_rest_is_waited_for_by_a_job_and_not_by_who_is_in_a_hurry(
+    elexon: Elexon, day: date, fault: Fault, seconds: float
+) -> None:
+    at = 0.0
+    elexon.fault(fault, Resource.STACK, times=1, retry_after_s=seconds)
+    gate = Gate(8, 500)
+    gate.pace = Pace(500, clock=lambda: at)
+    async with (
+        open_elexon(elexon.url, gate, tries=3, patience_s=PATIENCE_OF_JOBS_S) as patient,
+        open_elexon(elexon.url, gate, tries=3) as hurried,
+    ):
+        with pytest.raises(NoAnswer, match=f"for another {seconds} s"):
+            await hurried.stack("bid", day, 12)
+        waiting = asyncio.create_task(patient.stack("bid", day, 12))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        waiting.cancel()
+        at = seconds
+        assert (await hurried.stack("bid", day, 12)).rows

@@ -15,6 +15,7 @@ class Fault(StrEnum):
 
     STATUS_429 = "status_429"
     STATUS_500 = "status_500"
+    STATUS_503 = "status_503"
     MISSING = "missing"
     HTML = "html"
     TRUNCATED = "truncated"

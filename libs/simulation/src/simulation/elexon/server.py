@@ -227,7 +227,9 @@ async def _answer(elexon: Elexon, route: Route, request: web.Request) -> web.Str
     rule = elexon.befalling(ask)
     fault = None if rule is None else rule.fault
     if elexon.is_over_limit() or (rule is not None and fault is Fault.STATUS_429):
-        return _too_many(1.0 if rule is None else rule.retry_after_s)
+        return _resting(429, 1.0 if rule is None else rule.retry_after_s)
+    if rule is not None and fault is Fault.STATUS_503:
+        return _resting(503, rule.retry_after_s)
     if fault is Fault.MISSING:
         raise asking.missing()
     if fault is Fault.SLOW:
@@ -344,11 +346,11 @@ def _day_or_none(text: str | None) -> date | None:
     return None if text is None else date.fromisoformat(text)
 
 
-def _too_many(retry_after_s: float) -> web.Response:
+def _resting(status: int, retry_after_s: float) -> web.Response:
     retry = {"Retry-After": f"{retry_after_s:g}"}
-    document = {"statusCode": 429, "message": "Rate limit is exceeded (simulated)."}
+    document = {"statusCode": status, "message": "Not now (simulated)."}
     return web.Response(
-        body=orjson.dumps(document), status=429, content_type="application/json", headers=retry
+        body=orjson.dumps(document), status=status, content_type="application/json", headers=retry
     )
 
 

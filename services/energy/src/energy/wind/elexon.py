@@ -10,7 +10,8 @@ import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 
@@ -24,7 +25,7 @@ from energy.domain.settlement import day_start
 from energy.domain.wind import Side, StackRow
 from energy.wind import answers
 from energy.wind.answers import Nonsense
-from energy.wind.pace import Gate
+from energy.wind.pace import Gate, TooLong
 
 log = get_logger()
 T = TypeVar("T")
@@ -32,8 +33,12 @@ asked = Counter("energy_elexon_requests_total", "Calls to Elexon", ("dataset", "
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _FIRST_WAIT_S = 0.25
 _LONGEST_WAIT_S = 20.0
-_LONGEST_REST_S = 120.0
-_OK, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 200, 404, 429, 500
+_USUAL_REST_S = 60.0
+_LONGEST_REST_S = 86_400.0
+"""A party that wants to be left alone for longer is asked again after a day all the same."""
+PATIENCE_OF_JOBS_S = 3600.0
+"""How long a job waits while the party rests."""
+_OK, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR, _UNAVAILABLE = 200, 404, 429, 500, 503
 _SIMULATED = "X-Simulated"
 _UNITS_AT_A_TIME = 60
 
@@ -78,11 +83,13 @@ class Elexon:
         *,
         timeout_s: float,
         tries: int,
+        patience_s: float,
     ) -> None:
         self._url = url.rstrip("/")
         self._gate = gate
         self._timeout_s = timeout_s
         self._tries = tries
+        self._patience_s = patience_s
 
     @cached_property
     def _client(self) -> Any:
@@ -178,8 +185,9 @@ class Elexon:
                 if attempt == self._tries:
                     log.warning("elexon.failed", path=path, reason=str(error)[:300])
                     raise NoAnswer(str(error)) from error
-            except NotThere:
-                asked.labels(dataset, "not_there").inc()
+            except NoAnswer as error:
+                result = "not_there" if isinstance(error, NotThere) else "failed"
+                asked.labels(dataset, result).inc()
                 raise
             else:
                 asked.labels(dataset, "answered").inc()
@@ -192,14 +200,16 @@ class Elexon:
         self, path: str, query: Mapping[str, Any], read: Callable[[bytes], T]
     ) -> Told[T]:
         async with self._gate.places:
-            await self._gate.pace.wait()
             try:
+                await self._gate.pace.wait(self._patience_s)
                 async with (
                     asyncio.timeout(self._timeout_s),
                     self._client.stream("GET", path, params=query) as response,
                 ):
                     _check_status(response)
                     body = await _body(response)
+            except TooLong as error:
+                raise NoAnswer(str(error)) from error
             except (TimeoutError, httpx.TimeoutException) as error:
                 raise _Again(f"no answer in {self._timeout_s:g} s") from error
             except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -213,10 +223,19 @@ class Elexon:
 
 @asynccontextmanager
 async def open_elexon(
-    url: str, gate: Gate, *, timeout_s: float = 30.0, tries: int = 4
+    url: str,
+    gate: Gate,
+    *,
+    timeout_s: float = 30.0,
+    tries: int = 4,
+    patience_s: float = 5.0,
 ) -> AsyncGenerator[Elexon]:
-    """Hold connections to the API open; `tries` is how often a call is made before it failed."""
-    elexon = Elexon(url, gate, timeout_s=timeout_s, tries=tries)
+    """Hold connections to the API open.
+
+    tries: how often a call is made before it failed.
+    patience_s: how long a call waits while the party rests; if it wants longer, the call failed.
+    """
+    elexon = Elexon(url, gate, timeout_s=timeout_s, tries=tries, patience_s=patience_s)
     try:
         yield elexon
     finally:
@@ -230,7 +249,11 @@ def _check_status(response: httpx.Response) -> None:
     if status == _NOT_FOUND:
         raise NotThere("status 404: there is no such period, or it is not published")
     if status == _TOO_MANY:
-        raise _Again("status 429: asked too often", rest_s(response.headers.get("Retry-After")))
+        wanted_s = _rest_of(response)
+        rests_s = _USUAL_REST_S if wanted_s is None else wanted_s
+        raise _Again("status 429: asked too often", rests_s)
+    if status == _UNAVAILABLE:
+        raise _Again("status 503", _rest_of(response))
     if status >= _SERVER_ERROR:
         raise _Again(f"status {status}")
     raise NoAnswer(f"status {status}")
@@ -251,11 +274,20 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def rest_s(retry_after: str | None) -> float:
-    """Return how long to rest; a date or nonsense counts as a minute."""
-    if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
-        return min(float(retry_after[:6]), _LONGEST_REST_S)
-    return 60.0
+def _rest_of(response: httpx.Response) -> float | None:
+    return rest_s(response.headers.get("Retry-After", ""), now())
+
+
+def rest_s(retry_after: str, at: datetime) -> float | None:
+    """Return how long a party wants to rest, in seconds or until a date; None: it does not say."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return min(float(retry_after), _LONGEST_REST_S)
+    try:
+        until = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    until = until.replace(tzinfo=until.tzinfo or UTC)
+    return min(max((until - at).total_seconds(), 0.0), _LONGEST_REST_S)
 
 
 def _instant(at: datetime) -> str:

@@ -22,7 +22,7 @@ from energy.domain.settlement import ZONE, day_of, periods_of
 from energy.settings import Settings
 from energy.wind import recording
 from energy.wind.days import COMPLETE, apply_day
-from energy.wind.elexon import NoAnswer, open_elexon
+from energy.wind.elexon import PATIENCE_OF_JOBS_S, NoAnswer, open_elexon
 from energy.wind.fetching import take
 from energy.wind.miners import miners_named
 from energy.wind.models import SettlementDay, SettlementPeriod
@@ -124,6 +124,7 @@ async def _follow_day(runtime: Runtime, day: date, at: datetime) -> bool:
         gate_of(runtime),
         timeout_s=settings.wind_timeout_s,
         tries=settings.wind_tries,
+        patience_s=PATIENCE_OF_JOBS_S,
     ) as elexon:
         await ensure_units(runtime, elexon)
         taken = await take(runtime, elexon, day, todo)
@@ -207,6 +208,7 @@ async def _renew_register(runtime: Runtime) -> None:
         gate_of(runtime),
         timeout_s=settings.wind_timeout_s,
         tries=settings.wind_tries,
+        patience_s=PATIENCE_OF_JOBS_S,
     ) as elexon:
         await renew_units(runtime, elexon)
 

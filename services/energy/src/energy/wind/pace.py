@@ -5,6 +5,14 @@ import time
 from collections.abc import Callable
 
 
+class TooLong(Exception):
+    """The party wants a longer rest than somebody can wait for; `seconds` are left of it."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no calls are wanted for another {seconds:.0f} s")
+        self.seconds = seconds
+
+
 class Pace:
     """A token bucket that holds a second's worth, shared by all who call."""
 
@@ -20,9 +28,16 @@ class Pace:
         """Let nobody call for a while: the party said so."""
         self._rests_until = max(self._rests_until, self._clock() + seconds)
 
-    async def wait(self) -> None:
-        """Wait for one's turn."""
+    async def wait(self, at_most_s: float) -> None:
+        """Wait for one's turn.
+
+        Raises:
+            TooLong: the party wants to rest for longer than `at_most_s`.
+        """
         while True:
+            rest_s = self._rests_until - self._clock()
+            if rest_s > at_most_s:
+                raise TooLong(rest_s)
             seconds = self._until_next()
             if seconds <= 0:
                 return

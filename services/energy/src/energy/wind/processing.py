@@ -25,7 +25,7 @@ from energy.settings import Settings
 from energy.wind import recording
 from energy.wind.checking import check_days, wrong_summaries
 from energy.wind.days import COMPLETE, apply_day
-from energy.wind.elexon import Elexon, NoAnswer, open_elexon
+from energy.wind.elexon import PATIENCE_OF_JOBS_S, Elexon, NoAnswer, open_elexon
 from energy.wind.fetching import take
 from energy.wind.miners import Miner, miners_named
 from energy.wind.models import BmUnit, SettlementDay, SettlementPeriod
@@ -91,6 +91,7 @@ async def advance(
         gate_of(runtime),
         timeout_s=settings.wind_timeout_s,
         tries=settings.wind_tries,
+        patience_s=PATIENCE_OF_JOBS_S,
     ) as elexon:
         process = Process(runtime, order, elexon)
         if not cursor:
