@@ -36,9 +36,9 @@ def seed_energy(installation: Installation) -> None:
             first = _first_day(installation)
             if not installation.live_market:
                 _epochs(installation)
-            job = _wind(owner, first)
+            job = order_wind(owner, first)
             _until_costs(owner)
-            _until_done(owner, job)
+            wait_for_wind(owner, first, job)
     except (RefusedError, httpx.HTTPError, subprocess.CalledProcessError) as error:
         raise DemoNotSeededError(f"The demo's energy could not be set up. {error}") from error
 
@@ -107,31 +107,60 @@ def _epochs(installation: Installation) -> None:
 def _first_day(installation: Installation) -> date:
     if not installation.live_market:
         return _A_SIMULATED_WEEK
-    return datetime.now(UTC).astimezone(_LONDON).date() - timedelta(days=_WIND_DAYS)
+    # The last periods of yesterday may not be published yet.
+    return datetime.now(UTC).astimezone(_LONDON).date() - timedelta(days=_WIND_DAYS + 1)
 
 
-def _wind(owner: Api, first: date) -> str | None:
-    """Order a week of wind, unless it is there; return the job."""
+def order_wind(owner: Api, first: date) -> str | None:
+    """Order what is missing of a week of wind; return the job, None where it is under way."""
     last = first + timedelta(days=_WIND_DAYS - 1)
+    if not _missing_days(owner, first):
+        return None
+    order = {"from": first.isoformat(), "to": last.isoformat(), "missing_only": True}
     try:
-        owner.get(f"/api/wind/summary/daily/{first}")
-    except RefusedError as refusal:
-        if refusal.status != HTTPStatus.NOT_FOUND:
-            raise
-        order = {"from": first.isoformat(), "to": last.isoformat()}
         return owner.post("/api/wind/ingest", order)["job_id"]
-    return None
+    except RefusedError as refusal:
+        if refusal.status != HTTPStatus.CONFLICT:
+            raise
+        return None
 
 
-def _until_done(owner: Api, job: str | None) -> None:
+def wait_for_wind(owner: Api, first: date, job: str | None) -> None:
+    """Wait until every day of the week is complete, whoever completes it.
+
+    Raises:
+        DemoNotSeededError: the job has ended and a day is not, or it takes too long.
+    """
     deadline = time.monotonic() + _WITHIN_S
-    while job is not None:
-        now = owner.get(f"/api/wind/jobs/{job}")
-        if now["state"] == "failed" or time.monotonic() > deadline:
-            raise DemoNotSeededError(f"The wind was not ingested: {now['error'] or now['step']}")
-        if now["state"] == "done":
-            return
+    # The job is looked at first: what it did before it ended is seen then.
+    state = _job_state(owner, job)
+    while missing := _missing_days(owner, first):
+        if state["state"] in ("done", "failed") or time.monotonic() > deadline:
+            days = ", ".join(map(str, missing))
+            raise DemoNotSeededError(
+                f"The wind of {days} was not ingested: {state['error'] or state['step']}"
+            )
         time.sleep(0.5)
+        state = _job_state(owner, job)
+
+
+def _missing_days(owner: Api, first: date) -> list[date]:
+    """Return the days of the week of which a period, or its bitcoin, is missing."""
+    days = [first + timedelta(days=n) for n in range(_WIND_DAYS)]
+    span = {"from": days[0].isoformat(), "to": days[-1].isoformat()}
+    told = owner.get("/api/wind/days", **span, limit=_WIND_DAYS)["items"]
+    whole = {
+        one["settlement_date"]
+        for one in told
+        if one["status"] == one["bitcoin_status"] == "complete"
+    }
+    return [day for day in days if day.isoformat() not in whole]
+
+
+def _job_state(owner: Api, job: str | None) -> dict[str, Any]:
+    if job is None:
+        return {"state": "running", "step": "under way", "error": None}
+    return owner.get(f"/api/wind/jobs/{job}")
 
 
 def _until_costs(owner: Api) -> None:
