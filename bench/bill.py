@@ -248,7 +248,7 @@ def a_site(tries: int) -> dict[str, float | bool]:
     rate = hardest()
 
     def month() -> None:
-        cost = energy_cost_by_half_hour(rate, starts, machines.sum(axis=0))
+        cost = energy_cost_by_half_hour(rate, starts, machines.sum(axis=0)).nano
         if not (shares_nano(cost, machines).sum(axis=0) == cost).all():
             message = "the shares do not add up"
             raise SystemExit(message)

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import pytest
 from httpx import AsyncClient
 from sqlalchemy import select
 
@@ -306,3 +307,149 @@ async def test_a_day_that_was_rated_before_its_end_gets_its_whole_charge(
     # The day of which nothing was told at all is charged as well.
     cost = await sums(tenant_session, today - timedelta(days=3), today)
     assert cost.service_charge == Decimal("14.40")
+
+
+async def changed(client: AsyncClient, rate_id: str, **fields: Any) -> None:
+    answer = await client.put(f"/api/electricity/rates/{rate_id}", json=fields)
+    assert answer.is_success, answer.text
+
+
+async def test_a_rate_of_another_zone_is_billed_by_the_sites_months(
+    new_site: Make, new_rate: Make, close: Make, rate: Make, tenant_session: TenantSessions
+) -> None:
+    """In London, June begins in New York's May: one month, one peak, one allowance."""
+    zone = ZoneInfo("Europe/London")
+    first, end = (datetime(2026, month, 1, tzinfo=zone).astimezone(UTC) for month in (6, 7))
+    site = await new_site("Europe/London")
+    tiers = [{"up_to_kwh": "100", "rate": "0.10"}, {"up_to_kwh": None, "rate": "0.30"}]
+    await new_rate(
+        timezone="America/New_York", demand_charge_usd_per_kw="5.00", rate_type="tiered",
+        flat_rate_usd_per_kwh=None, tiered_rates=tiers,
+    )  # fmt: skip
+    for at in (first, first + timedelta(days=9), end - HALF_HOUR):
+        await close(site, at, [(new_id(), None, 50.0, 1.0)])
+    await rate()
+    await rate()
+    month = await sums(tenant_session, first, end)
+    assert month.demand_charge == Decimal(500)
+    assert round(month.energy_cost, 6) == Decimal(25)
+
+
+@pytest.mark.parametrize("rule", ["pro_rata", "chronological"])
+async def test_versions_of_one_month_share_its_steps(
+    client: AsyncClient,
+    new_site: Make,
+    new_rate: Make,
+    close: Make,
+    rate: Make,
+    tenant_session: TenantSessions,
+    rule: str,
+) -> None:
+    site = await new_site()
+    tiers = [{"up_to_kwh": "50", "rate": "0.10"}, {"up_to_kwh": None, "rate": "0.30"}]
+    made = await new_rate(
+        rate_type="tiered", flat_rate_usd_per_kwh=None, tiered_rates=tiers, tier_rule=rule,
+        taxes=[{"name": "VAT", "percent": 10}],
+    )  # fmt: skip
+    noon = datetime(2026, 5, 16, 12, tzinfo=UTC)
+    await changed(client, made["id"], description="as before", valid_from=noon.isoformat())
+    for day in (2, 9, 20):
+        await close(site, datetime(2026, 5, day, tzinfo=UTC), [(new_id(), None, 100.0, 1.0)])
+    await rate()
+    await rate()
+    month = await sums(tenant_session, datetime(2026, 5, 1, tzinfo=UTC),
+                       datetime(2026, 6, 1, tzinfo=UTC))  # fmt: skip
+    assert round(month.energy_cost, 6) == Decimal(80)
+    assert round(month.taxes, 6) == Decimal(8)
+    assert {row.rate_version for row in await rows_of(tenant_session, site)} == {1, 2}
+    # 50 at 0.10 and 250 at 0.30, all of the last 100 in the second step; or the same mix each day.
+    last = await sums(tenant_session, noon, noon + timedelta(days=9))
+    expected = {"chronological": Decimal(30), "pro_rata": Decimal(80) / 3}[rule]
+    assert round(last.energy_cost, 6) == round(expected, 6)
+
+
+async def test_a_version_that_begins_inside_a_half_hour_prices_its_part_of_it(
+    client: AsyncClient,
+    new_site: Make,
+    new_rate: Make,
+    close: Make,
+    rate: Make,
+    tenant_session: TenantSessions,
+    deliver: Make,
+    published: Published,
+) -> None:
+    site, miner = await new_site(), new_id()
+    made = await new_rate(flat_rate_usd_per_kwh="0.10")
+    noon = DAY + timedelta(hours=12)
+    for at in (noon - HALF_HOUR, noon, noon + HALF_HOUR):
+        await close(site, at, [(miner, None, 3.0, 100.0)])
+    await rate()
+    since = noon + timedelta(minutes=10)
+    await changed(
+        client, made["id"], flat_rate_usd_per_kwh="0.40", valid_from=since.isoformat()
+    )  # fmt: skip
+    told = (await published("energy.tariff.changed.v1"))[-1]
+    await deliver("energy.tariff.changed.v1", told["data"], version=told["version"])
+    await rate()
+    rows = await rows_of(tenant_session, site)
+    assert [(row.energy_cost_usd, row.split, row.rate_version) for row in rows] == [
+        (Decimal("0.30"), False, 1), (Decimal("0.90"), True, 2), (Decimal("1.20"), False, 2),
+    ]  # fmt: skip
+    assert (await sums(tenant_session, DAY, NEXT, miner_id=miner)).energy_cost == Decimal("2.4")
+    answer = await client.get(
+        "/api/electricity/costs",
+        params={"miner_id": str(miner), "start_date": "2026-05-04", "end_date": "2026-05-04"},
+    )
+    record = answer.json()["costs"][1]
+    assert (record["rate_version"], record["energy_taken_as_uniform"]) == (2, True)
+
+
+async def test_an_index_of_two_periods_is_told_apart_by_what_each_cost(
+    client: AsyncClient,
+    new_site: Make,
+    new_rate: Make,
+    close: Make,
+    rate: Make,
+    tenant_session: TenantSessions,
+) -> None:
+    prices = [{"start": DAY.isoformat(), "end": NEXT.isoformat(), "price_per_mwh": "100"}]
+    made = await client.post(
+        "/api/electricity/index-series",
+        json={"name": "Day ahead", "currency": "USD", "prices": prices},
+    )
+    assert made.is_success, made.text
+    site, miner = await new_site(), new_id()
+    days = list(range(7))
+    await new_rate(
+        rate_type="index", flat_rate_usd_per_kwh=None, index_series_id=made.json()["series"]["id"],
+        tou_schedule=[
+            {"name": "A", "rate": "0", "days": days, "start": "00:00", "end": "07:15"},
+            {"name": "B", "rate": "0.02", "days": days, "start": "07:15", "end": "24:00"},
+        ],
+    )  # fmt: skip
+    await close(site, DAY + timedelta(hours=7), [(miner, None, 1.0, 1.0)])
+    await rate()
+    [row] = await rows_of(tenant_session, site)
+    assert row.tou_breakdown_usd == {"A": "0.050000", "B": "0.060000"}
+    span = {"start_date": "2026-05-04", "end_date": "2026-05-04"}
+    answer = await client.get("/api/electricity/costs/summary",
+                              params=span | {"miner_id": str(miner)})  # fmt: skip
+    assert answer.json()["tou_breakdown_usd"] == {"A": "0.050000", "B": "0.060000"}
+    found = await client.get("/api/electricity/profit-by-period", params=span)
+    periods = {one["name"]: one["energy_cost_usd"] for one in found.json()["periods"]}
+    assert periods == {"A": "0.050000", "B": "0.060000"}
+
+
+async def test_a_month_that_ends_inside_a_half_hour_is_charged_its_demand_once(
+    new_site: Make, new_rate: Make, close: Make, rate: Make, tenant_session: TenantSessions
+) -> None:
+    """In Kathmandu midnight is at 18:15 UTC."""
+    zone = ZoneInfo("Asia/Kathmandu")
+    first, end = (datetime(2026, month, 1, tzinfo=zone).astimezone(UTC) for month in (5, 6))
+    site = await new_site("Asia/Kathmandu")
+    await new_rate(timezone="Asia/Kathmandu", demand_charge_usd_per_kw="5.00")
+    quarter = timedelta(minutes=15)
+    for at in (first + quarter, end - quarter):
+        await close(site, at, [(new_id(), None, 50.0, 1.0)])
+    await rate()
+    assert (await sums(tenant_session, first, end)).demand_charge == Decimal(500)

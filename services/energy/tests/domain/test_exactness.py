@@ -74,6 +74,7 @@ def tariffs(draw: st.DrawFn) -> tuple[Tariff, datetime]:
             name="any",
             rate_type=kind,
             timezone=zone,
+            billing_timezone=draw(st.sampled_from([None, None, *sorted(STARTS)])),
             flat_rate=None if tiered else draw(amounts),
             windows=tuple(schedule),
             season_start_month=season[0],
@@ -164,7 +165,7 @@ def test_half_hours_cost_what_the_bill_says(
     load = Load.of_half_hours(starts, np.array(energy, np.int64))
     costs = energy_cost_by_half_hour(
         tariff, load.starts_s, load.energy_mwh_e6, index=index, earlier_peaks_kw=EARLIER
-    )
+    ).nano
     billed = bill(tariff, load, index=index, earlier_peaks_kw=EARLIER)
     apart = abs(int(costs.sum()) - billed.energy_cost * 10**9)
     assert apart <= len(energy) + 1000 * len(billed.lines)
@@ -196,7 +197,7 @@ def test_a_half_hours_price_is_what_a_kwh_costs_in_it(
     starts = like.span_s()[0] + 1800 * np.arange(count, dtype=np.int64)
     prices = half_hour_prices(plain, starts, index)
     one_kwh = np.full(count, 10**6, np.int64)
-    costs = energy_cost_by_half_hour(plain, starts, one_kwh, index=index)
+    costs = energy_cost_by_half_hour(plain, starts, one_kwh, index=index).nano
     assert prices.nano_per_kwh.tolist() == costs.tolist()
     billed = bill(plain, Load.of_half_hours(starts, one_kwh), index=index)
     assert billed.split_intervals >= int(prices.split.sum())

@@ -66,7 +66,7 @@ def test_half_hours_of_steps_add_up_to_the_bill(unit: TierUnit, rule: TierRule) 
         tier_rule=rule,
     )
     starts, energy = half_hours(100)
-    costs = energy_cost_by_half_hour(tariff, starts, energy)
+    costs = energy_cost_by_half_hour(tariff, starts, energy).nano
     billed = bill(tariff, Load.of_half_hours(starts, energy))
     assert len({line.note for line in billed.lines}) == 3
     assert abs(int(costs.sum()) - billed.energy_cost * 10**9) <= 100 + 1000
@@ -83,7 +83,7 @@ def test_half_hours_of_an_index() -> None:
         for n in range(4)
     )
     starts, energy = half_hours(2)
-    costs = energy_cost_by_half_hour(tariff, starts, energy, index=index)
+    costs = energy_cost_by_half_hour(tariff, starts, energy, index=index).nano
     mean = (sum(prices, Decimal(0)) / 2 / 1000 + Decimal("0.01")) * 10**9
     assert costs.tolist() == [round(int(one) * mean / 10**6) for one in energy]
 
@@ -91,10 +91,10 @@ def test_half_hours_of_an_index() -> None:
 def test_half_hours_given_to_the_grid_cost_nothing() -> None:
     tariff = Tariff(name="f", rate_type="flat", timezone="UTC", flat_rate=Decimal("0.1"))
     starts, _ = half_hours(2)
-    costs = energy_cost_by_half_hour(tariff, starts, np.array([-(10**6), 10**6]))
+    costs = energy_cost_by_half_hour(tariff, starts, np.array([-(10**6), 10**6])).nano
     assert costs.tolist() == [0, 10**8]
 
 
 def test_no_half_hours_cost_nothing() -> None:
     tariff = Tariff(name="f", rate_type="flat", timezone="UTC", flat_rate=Decimal("0.1"))
-    assert not len(energy_cost_by_half_hour(tariff, *half_hours(0)))
+    assert not len(energy_cost_by_half_hour(tariff, *half_hours(0)).nano)

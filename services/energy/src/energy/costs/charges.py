@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from energy.costs.months import part_of_month
 from energy.costs.packing import Ints
 from energy.costs.pricing import Reign
-from energy.domain.billing import bill
-from energy.domain.load import Load
 from energy.domain.tariff import Tariff
 from energy.domain.zone import YearMonth
 
@@ -76,33 +75,12 @@ def month_charges(
         _add(charges, "service", "monthly_service", reign, monthly)
         if not _more(tariff):
             continue
-        # A tariff's own month ends at its own midnight: what lies beyond belongs to another.
-        share = Decimal(last - first) / (whole[1] - whole[0])
-        priced = reign.prices(starts_s)
-        starts, energy = starts_s[priced], kwh_e6[priced]
-        load = Load.of_half_hours(starts, energy)
-        all_of_it = bill(
-            tariff, load, index=reign.index, earlier_peaks_kw=earlier_peaks_kw, span_s=whole
-        )
-        own = all_of_it
-        if (first, last) != whole:
-            inside = (starts >= first) & (starts < last)
-            own = bill(
-                tariff,
-                Load.of_half_hours(starts[inside], energy[inside]),
-                index=reign.index,
-                span_s=(first, last),
-            )
-        demand = all_of_it.demand_charge * share
-        coincident = all_of_it.coincident_charge * share
-        _add(charges, "demand", "demand", reign, demand)
-        _add(charges, "other", "coincident_peak", reign, coincident)
-        top_up = all_of_it.minimum_top_up * share
-        _add(charges, "other", "minimum", reign, top_up)
-        _add(charges, "other", "credits", reign, -own.credits)
-        base = own.energy_cost + own.service_charge + demand + coincident + top_up - own.credits
-        percent = sum((tax.percent for tax in tariff.taxes), Decimal(0))
-        _add(charges, "taxes", "taxes", reign, base * percent / 100)
+        part = part_of_month(reign, whole, (starts_s, kwh_e6), earlier_peaks_kw)
+        _add(charges, "demand", "demand", reign, part.demand)
+        _add(charges, "other", "coincident_peak", reign, part.coincident)
+        _add(charges, "other", "minimum", reign, part.minimum)
+        _add(charges, "other", "credits", reign, -part.credits)
+        _add(charges, "taxes", "taxes", reign, part.taxes)
     return _rounded(found) or {NO_CURRENCY: Charges()}
 
 

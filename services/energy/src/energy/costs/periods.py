@@ -7,10 +7,8 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
 from energy.costs.packing import UNRATED, Floats, Ints
-from energy.costs.pricing import HALF_HOUR_S, PeriodPart, Reign, period_parts, reign_at
+from energy.costs.pricing import HALF_HOUR_S, Breakdowns, PeriodPart, Reign, period_parts, reign_of
 
 UNRATED_NAME: Final = "No rate"
 """Half-hours for which no tariff was in force."""
@@ -21,9 +19,15 @@ class Use:
     """What was used in a period of the tariff, in one currency."""
 
     kwh: Decimal = Decimal(0)
-    cost: Decimal = Decimal(0)
+    cost_by_day: dict[date, Decimal] = field(default_factory=dict[date, Decimal])
+    """By local day: another currency is worth its day's reference rate."""
     th_h: dict[date, float] = field(default_factory=dict[date, float])
     """By local day: each is worth its day's quote."""
+
+    @property
+    def cost(self) -> Decimal:
+        """Return the cost of all days."""
+        return sum(self.cost_by_day.values(), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +41,27 @@ class Series:
 
 
 def by_period(
-    series: Series, reigns: Sequence[Reign], timezone: str
+    series: Series, reigns: Sequence[Reign], breakdowns: Breakdowns, timezone: str
 ) -> dict[tuple[str, str | None], Use]:
     """Return the use by (period's name, currency). Energy and hashes are uniform in a half-hour.
 
-    The cost of a half-hour that lies in two periods is spread by their prices and times.
+    The cost of a half-hour that lies in two periods is spread as the site's is.
     """
     zone = ZoneInfo(timezone)
-    held = [
-        reign_at(reigns, second) if cost != UNRATED else None
-        for second, cost in zip(series.starts_s.tolist(), series.cost_nano.tolist(), strict=True)
-    ]
     found: dict[tuple[str, str | None], Use] = {}
-    for reign in {id(one): one for one in held}.values():
-        rows = np.flatnonzero([one is reign for one in held])
-        for row, parts in zip(rows.tolist(), _parts(reign, series, rows), strict=True):
-            day = datetime.fromtimestamp(int(series.starts_s[row]), zone).date()
-            currency = reign.rated.tariff.currency if reign else None
-            for part in parts:
-                use = found.setdefault((part.name, currency), Use())
-                use.kwh += Decimal(int(series.kwh_e6[row]) * part.seconds).scaleb(-6) / HALF_HOUR_S
-                use.cost += part.amount
-                hashes = float(series.th_h[row]) * part.seconds / HALF_HOUR_S
-                use.th_h[day] = use.th_h.get(day, 0.0) + hashes
+    rated = series.cost_nano != UNRATED
+    parts_of_rated = iter(
+        period_parts(reigns, series.starts_s[rated], series.cost_nano[rated], breakdowns)
+    )
+    unrated = [PeriodPart(UNRATED_NAME, HALF_HOUR_S, Decimal(0))]
+    for row, second in enumerate(series.starts_s.tolist()):
+        reign = reign_of(reigns, second) if rated[row] else None
+        currency = reign.rated.tariff.currency if reign else None
+        day = datetime.fromtimestamp(second, zone).date()
+        for part in next(parts_of_rated) if rated[row] else unrated:
+            use = found.setdefault((part.name, currency), Use())
+            use.kwh += Decimal(int(series.kwh_e6[row]) * part.seconds).scaleb(-6) / HALF_HOUR_S
+            use.cost_by_day[day] = use.cost_by_day.get(day, Decimal(0)) + part.amount
+            hashes = float(series.th_h[row]) * part.seconds / HALF_HOUR_S
+            use.th_h[day] = use.th_h.get(day, 0.0) + hashes
     return found
-
-
-def _parts(reign: Reign | None, series: Series, rows: Ints) -> list[list[PeriodPart]]:
-    if reign is None:
-        return [[PeriodPart(UNRATED_NAME, HALF_HOUR_S, Decimal(0))] for _ in rows]
-    return period_parts(reign.rated.tariff, series.starts_s[rows], series.cost_nano[rows])

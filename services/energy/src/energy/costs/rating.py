@@ -7,12 +7,14 @@ rate it again changes nothing, so it does not matter how often or in which order
 import asyncio
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.clock import now
@@ -22,7 +24,7 @@ from energy.costs.ledger import Owner, Part, assemble, owner_days, site_load
 from energy.costs.models import ElectricityCost, Roster
 from energy.costs.outcome import LocalDay, RatedDay, instant_of, local_day, local_month
 from energy.costs.packing import UNRATED, Ints
-from energy.costs.pricing import HALF_HOUR_S, Reign, month_matters, price
+from energy.costs.pricing import HALF_HOUR_S, Breakdowns, Reign, month_matters, price
 from energy.domain.load import IndexPrices
 from energy.domain.zone import YearMonth
 from energy.facts.models import Site
@@ -43,22 +45,21 @@ async def rate_days(session: AsyncSession, site: Site, days: Sequence[date]) -> 
     until = now()
     locals_ = [local_day(site.timezone, day, until) for day in sorted(days)]
     changed = 0
-    months: dict[YearMonth, None] = {}
+    held: dict[YearMonth, list[Reign]] = {}
     rated: list[RatedDay] = []
     for local in locals_:
-        last = max(local.span.end_s, int(local.starts_s[-1]) + 1)
-        reigns = await reigns_of(session, site.id, local.span.start_s, last)
-        if any(month_matters(reign.rated.tariff) for reign in reigns):
+        if (reigns := held.get(local.month())) is None:
             month = local_month(site.timezone, local.month(), until)
-            reigns = await reigns_of(session, site.id, month.start_s, max(month.end_s, last))
+            last = month.end_s + HALF_HOUR_S
+            reigns = await reigns_of(session, site.id, month.start_s, last)
+            held[local.month()] = reigns
         one = await _rate(session, site, local, reigns)
         moved = await keeping.keep_half_hours(session, site, one)
         await keeping.keep_charges(session, site, ("day", local.day), local.span, one.charges)
         if moved and any(month_matters(reign.rated.tariff) for reign in reigns):
             await _mark_month(session, site, local)
-        months[local.month()] = None
         rated.append(one)
-    sums = {month: await rate_month(session, site, month, until) for month in months}
+    sums = {month: await rate_month(session, site, month, until) for month in held}
     for one in rated:
         changed += await keeping.keep_owners(session, site, one, sums[one.local.month()])
     return changed
@@ -129,19 +130,27 @@ async def _rosters(session: AsyncSession, ids: set[int]) -> dict[int, Sequence[U
 
 
 async def reigns_of(session: AsyncSession, site_id: UUID, start_s: int, end_s: int) -> list[Reign]:
-    """Return which tariffs hold at a site, with the prices of their indices."""
+    """Return which tariffs hold at a site, with the prices of their indices.
+
+    The site's own days and months are billed, whichever zone a rate's hours are of.
+    """
     start, end = instants(start_s, end_s)
+    site = await session.get(Site, site_id)
+    indices: dict[UUID, IndexPrices] = {}
     found: list[Reign] = []
     for since, before, rated in await tariffs_between(
         session, site_id=site_id, start=start, end=end
     ):
-        index: IndexPrices | None = None
-        if rated.index_series_id is not None:
-            until = before + timedelta(seconds=HALF_HOUR_S)
-            index = await index_prices(session, rated.index_series_id, since, until)
+        series = rated.index_series_id
+        if series is not None and series not in indices:
+            # Of the whole span: a month's peak is one, whichever version held when.
+            until = end + timedelta(seconds=HALF_HOUR_S)
+            indices[series] = await index_prices(session, series, start, until)
+        tariff = replace(rated.tariff, billing_timezone=site.timezone if site else None)
         # What begins or ends within a second counts from the next one.
         first, last = (math.ceil(one.timestamp()) for one in (since, before))
-        found.append(Reign(first, last, rated, index))
+        index = None if series is None else indices[series]
+        found.append(Reign(first, last, replace(rated, tariff=tariff), index))
     return found
 
 
@@ -167,18 +176,42 @@ async def half_hours_of(
     return starts, np.array([int(row.total_kwh.scaleb(6)) for row in rows], np.int64)
 
 
+async def breakdowns_between(
+    session: AsyncSession, site_id: UUID, start: datetime, end: datetime
+) -> Breakdowns:
+    """Return what a site's half-hours cost by period, of those that lie in several."""
+    table = ElectricityCost
+    names = select(func.count()).select_from(func.jsonb_object_keys(table.tou_breakdown_usd))
+    rows = await session.execute(
+        select(table.period_start, table.tou_breakdown_usd).where(
+            table.site_id == site_id,
+            table.source == "telemetry",
+            table.period_start >= start,
+            table.period_start < end,
+            names.scalar_subquery() > 1,
+        )
+    )
+    return {
+        int(at.timestamp()): {name: Decimal(amount) for name, amount in (parts or {}).items()}
+        for at, parts in rows
+    }
+
+
 async def rate_month(
     session: AsyncSession, site: Site, month: YearMonth, until: datetime
 ) -> keeping.MonthSum:
     """Work out what a site's month adds to energy and daily charges, so far."""
     span = local_month(site.timezone, month, until)
-    starts, kwh = await half_hours_of(session, site.id, span.start_s, span.end_s)
+    # A half-hour that begins before the month may reach into it: not all zones are of whole hours.
+    before = span.start_s - HALF_HOUR_S
+    starts, kwh = await half_hours_of(session, site.id, before, span.end_s)
     if len(starts):
-        span = Span(span.start_s, span.end_s, max(span.until_s, int(starts[-1]) + HALF_HOUR_S))
-    reigns = await reigns_of(session, site.id, span.start_s, max(span.until_s, span.start_s + 1))
+        known = int(starts[-1]) + HALF_HOUR_S
+        span = Span(span.start_s, span.end_s, min(span.end_s, max(span.until_s, known)))
+    reigns = await reigns_of(session, site.id, before, max(span.until_s, span.start_s + 1))
     peaks = await keeping.peaks_before(session, site.id, month)
     charges = await asyncio.to_thread(month_charges, reigns, span, starts, kwh, peaks)
-    peak = int(kwh.max(initial=0)) * 2
+    peak = int(kwh[starts >= span.start_s].max(initial=0)) * 2
     first = date(month.year, month.month, 1)
     await keeping.keep_charges(session, site, ("month", first), span, charges, peak_mw_e6=peak)
     return keeping.MonthSum(month, charges, peak)

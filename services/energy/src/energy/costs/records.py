@@ -18,8 +18,8 @@ from energy.costs.keeping import money
 from energy.costs.models import ElectricityCost
 from energy.costs.outcome import instant_of
 from energy.costs.packing import UNRATED
-from energy.costs.pricing import by_name, period_parts, reign_at
-from energy.costs.rating import reigns_of
+from energy.costs.pricing import HALF_HOUR_S, period_parts, reign_of
+from energy.costs.rating import breakdowns_between, instants, reigns_of
 from energy.costs.reading import sites_of
 from energy.costs.schemas import CostList, CostRecord
 from energy.facts.models import Miner
@@ -82,20 +82,18 @@ async def _name_tariffs(session: AsyncSession, records: Sequence[CostRecord]) ->
         if one.site_id is not None and one.energy_cost_usd is not None:
             by_site.setdefault(one.site_id, []).append(one)
     for site_id, found in by_site.items():
-        seconds = [int(one.period_start.timestamp()) for one in found]
-        reigns = await reigns_of(session, site_id, min(seconds), max(seconds) + 1)
-        for one, second in zip(found, seconds, strict=True):
-            reign = reign_at(reigns, second)
-            if reign is not None and one.energy_cost_usd is not None:
-                cost = int(one.energy_cost_usd.scaleb(9))
-                [parts] = period_parts(
-                    reign.rated.tariff, np.array([second]), np.array([cost], np.int64)
-                )
+        starts = np.array([int(one.period_start.timestamp()) for one in found], np.int64)
+        costs = [int((one.energy_cost_usd or Decimal(0)).scaleb(9)) for one in found]
+        first, last = int(starts.min()), int(starts.max()) + HALF_HOUR_S
+        reigns = await reigns_of(session, site_id, first, last)
+        split = await breakdowns_between(session, site_id, *instants(first, last))
+        parts = period_parts(reigns, starts, np.array(costs, np.int64), split)
+        for one, second, mine in zip(found, starts.tolist(), parts, strict=True):
+            reign = reign_of(reigns, second)
+            if reign is not None:
                 one.rate_id, one.rate_version = reign.rated.rate_id, reign.rated.version
                 one.rate_name = reign.rated.name
-                one.tou_breakdown_usd = {
-                    name: money(amount) for name, amount in by_name(parts).items()
-                }
+                one.tou_breakdown_usd = {part.name: money(part.amount) for part in mine}
 
 
 def record_of(row: ElectricityCost) -> CostRecord:

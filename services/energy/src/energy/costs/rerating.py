@@ -42,7 +42,9 @@ _OTHERS = text(
     "'another tariff' FROM energy.electricity_costs c LEFT JOIN unnest("
     "CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]), CAST(:rates AS uuid[]), "
     "CAST(:versions AS int[])) AS held (since, before, rate_id, version) "
-    "ON c.period_start >= held.since AND c.period_start < held.before "
+    # A half-hour is named after what holds at its end.
+    "ON c.period_end - interval '1 second' >= held.since "
+    "AND c.period_end - interval '1 second' < held.before "
     "WHERE c.site_id = :site_id AND c.source = 'telemetry' "
     "AND (c.rate_id IS DISTINCT FROM held.rate_id "
     "OR c.rate_version IS DISTINCT FROM held.version) "

@@ -29,6 +29,7 @@ from energy.domain.measures import (
     span_of,
 )
 from energy.domain.measures_exact import measure_exactly
+from energy.domain.prices import name_of
 from energy.domain.shares import cost_of_pieces
 from energy.domain.tariff import Tariff
 from energy.domain.zone import YearMonth
@@ -229,6 +230,15 @@ def _month(one: MonthMeasure, lines: Sequence[Line]) -> MonthBill:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class HalfHourCosts:
+    """What the energy of half-hours costs, in nano-currency."""
+
+    nano: IntArray
+    by_period: list[dict[str, int]]
+    """By the period's name; they add up to `nano` exactly."""
+
+
 def energy_cost_by_half_hour(
     tariff: Tariff,
     starts_s: IntArray,
@@ -236,19 +246,31 @@ def energy_cost_by_half_hour(
     *,
     index: IndexPrices | None = None,
     earlier_peaks_kw: Mapping[YearMonth, Decimal] = NO_PEAKS,
-) -> IntArray:
-    """Return what the energy of each half-hour costs a site, in nano-currency.
+    priced_s: tuple[int, int] | None = None,
+) -> HalfHourCosts:
+    """Return what the energy of each half-hour costs a site.
 
     Tiers are those of the energy given: pass a whole local month (or all of it that is known), for
-    its total decides. What is given to the grid costs nothing here; the bill pays for it.
+    its total decides. `priced_s` is the span in which the tariff holds: what was used outside of
+    it counts for the tiers and costs nothing here. What is given to the grid costs nothing either;
+    the bill pays for it.
     """
     if not len(starts_s):
-        return np.zeros(0, np.int64)
+        return HalfHourCosts(np.zeros(0, np.int64), [])
     load = Load.of_half_hours(starts_s, site_mwh_e6)
-    laid = lay(tariff, load, index, load.span_s())
+    laid = lay(tariff, load, index, load.span_s(), priced_s)
     found = measure_laid(tariff, laid, load, earlier_peaks_kw).months
     cost, denominator = cost_of_pieces(tariff, laid, found)
-    by_interval = np.zeros(len(starts_s), object)
-    np.add.at(by_interval, laid.pieces.interval, cost)
     per_nano = denominator * laid.pieces.scale * MILLIWATT_HOURS
-    return ((2 * by_interval + per_nano) // (2 * per_nano)).astype(np.int64)
+    inside = laid.pieces.within(priced_s or load.span_s())
+    exact, booked = [0] * len(load), [0] * len(load)
+    by_period: list[dict[str, int]] = [{} for _ in booked]
+    rows: list[int] = laid.pieces.interval[inside].tolist()
+    parts: list[int] = cost[inside].tolist()
+    for row, slot, part in zip(rows, laid.slot[inside].tolist(), parts, strict=True):
+        exact[row] += part
+        reached = (2 * exact[row] + per_nano) // (2 * per_nano)
+        name, amounts = name_of(tariff, slot), by_period[row]
+        amounts[name] = amounts.get(name, 0) + reached - booked[row]
+        booked[row] = reached
+    return HalfHourCosts(np.array(booked, np.int64), by_period)

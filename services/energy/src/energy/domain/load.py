@@ -228,6 +228,10 @@ class Pieces:
     scale: int
     """Units of one milliwatt-hour."""
 
+    def within(self, span_s: tuple[int, int]) -> "NDArray[np.bool_]":
+        """Return which pieces lie in a span, at whose ends the load is cut."""
+        return (self.starts_s >= span_s[0]) & (self.starts_s < span_s[1])
+
     def kwh(self, units: int) -> Fraction:
         """Return so many units in kWh."""
         return Fraction(int(units), self.scale * MILLIWATT_HOURS)

@@ -139,13 +139,22 @@ def clipped(tariff: Tariff, span_s: tuple[int, int]) -> list[tuple[int, int]]:
     return found
 
 
-def lay(tariff: Tariff, load: Load, index: IndexPrices | None, span_s: tuple[int, int]) -> Laid:
-    """Cut a load wherever this tariff could need it, and say where each piece lies."""
+def lay(
+    tariff: Tariff,
+    load: Load,
+    index: IndexPrices | None,
+    span_s: tuple[int, int],
+    priced_s: tuple[int, int] | None = None,
+) -> Laid:
+    """Cut a load wherever this tariff could need it, and say where each piece lies.
+
+    `priced_s`: the part of it that the tariff prices; of the rest no index price is asked.
+    """
     line = timeline(tariff, *span_s)
     first = int(line.day.min())
     by_day = [month_of(day) for day in range(first, int(line.day.max()) + 1)]
     months = list(dict.fromkeys(by_day))
-    anchors = np.array([day_start(tariff.timezone, m.first_day()) for m in months], np.int64)
+    anchors = np.array([day_start(tariff.calendar(), m.first_day()) for m in months], np.int64)
     edges = [line.starts_s, anchors]
     hours = clipped(tariff, span_s)
     edges += [np.array(hour, np.int64) for hour in hours]
@@ -153,6 +162,8 @@ def lay(tariff: Tariff, load: Load, index: IndexPrices | None, span_s: tuple[int
         edges += demand.bin_edges(load, anchors, span_s[1], tariff.demand_interval_minutes * 60)
     if index is not None:
         edges.append(index.edges())
+    if priced_s is not None:
+        edges.append(np.array(priced_s, np.int64))
     pieces = cut(load, edges)
     numbers = {month: number for number, month in enumerate(months)}
     month_of_day = np.array([numbers[month] for month in by_day], np.int64)
@@ -166,7 +177,7 @@ def lay(tariff: Tariff, load: Load, index: IndexPrices | None, span_s: tuple[int
         row=rows_at(line.starts_s, pieces.starts_s),
         month_of_row=month_of_day[line.day - first],
         taken=taken,
-        index=_index_prices(tariff, index, pieces, taken),
+        index=_index_prices(tariff, index, pieces, taken * pieces.within(priced_s or span_s)),
     )
 
 
@@ -218,7 +229,7 @@ def _days(tariff: Tariff, found: list[MonthMeasure], line: Timeline) -> None:
     first = int(line.day.min())
     covered = np.zeros(int(line.day.max()) - first + 1, np.int64)
     np.add.at(covered, line.day - first, line.ends_s - line.starts_s)
-    lengths = day_seconds(tariff.timezone, first, first + len(covered) - 1)
+    lengths = day_seconds(tariff.calendar(), first, first + len(covered) - 1)
     by_month = {one.month: one for one in found}
     whole: dict[YearMonth, int] = {}
     for day, seconds in enumerate(covered.tolist(), start=first):

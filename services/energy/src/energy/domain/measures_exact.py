@@ -88,7 +88,7 @@ def _slot(tariff: Tariff, local: datetime) -> int:
 def _moments(
     tariff: Tariff, load: Load, index: IndexPrices | None, span_s: tuple[int, int]
 ) -> list[Moment]:
-    zone = ZoneInfo(tariff.timezone)
+    zone, calendar = ZoneInfo(tariff.timezone), ZoneInfo(tariff.calendar())
     first = span_s[0] + -span_s[0] % MINUTE_S
     cuts = {*span_s, *range(first, span_s[1], MINUTE_S)}
     cuts |= {second for hour in clipped(tariff, span_s) for second in hour}
@@ -100,7 +100,7 @@ def _moments(
     energies = load.energy_mwh_e6.tolist()
     found: list[Moment] = []
     for low, high in pairwise(edges):
-        local = datetime.fromtimestamp(low, zone)
+        local, billed = (datetime.fromtimestamp(low, one) for one in (zone, calendar))
         row = bisect_right(starts, low) - 1
         inside = row >= 0 and low < ends[row]
         energy = NOTHING
@@ -112,7 +112,7 @@ def _moments(
             Moment(
                 low,
                 high,
-                local.date(),
+                billed.date(),
                 _slot(tariff, local),
                 row if inside else None,
                 taken,
@@ -172,7 +172,7 @@ def _seconds(zone: ZoneInfo, day: date) -> int:
 
 
 def _sum_up(tariff: Tariff, one: MonthMeasure, moments: list[Moment]) -> None:
-    zone = ZoneInfo(tariff.timezone)
+    zone = ZoneInfo(tariff.calendar())
     covered: dict[date, int] = {}
     for moment in moments:
         covered[moment.day] = covered.get(moment.day, 0) + moment.end_s - moment.start_s
@@ -199,7 +199,7 @@ def _measure_peaks(tariff: Tariff, one: MonthMeasure, moments: list[Moment]) -> 
 
 def _fixed_peak(tariff: Tariff, moments: list[Moment]) -> Fraction:
     seconds = tariff.demand_interval_minutes * 60
-    anchor = _midnight(ZoneInfo(tariff.timezone), moments[0].day.replace(day=1))
+    anchor = _midnight(ZoneInfo(tariff.calendar()), moments[0].day.replace(day=1))
     bins: dict[int, Fraction] = {}
     for moment in moments:
         number = (moment.start_s - anchor) // seconds

@@ -103,7 +103,9 @@ class Tariff:
     name: str
     rate_type: RateType
     timezone: str
-    """IANA name."""
+    """IANA name. Windows, seasons and holidays are of this zone."""
+    billing_timezone: str | None = None
+    """Whose days and months are billed, where the meter's place has another zone."""
     currency: str = "USD"
 
     flat_rate: Decimal | None = None
@@ -150,6 +152,10 @@ class Tariff:
 
     taxes: tuple[Tax, ...] = ()
     credits: tuple[Credit, ...] = ()
+
+    def calendar(self) -> str:
+        """Return the zone of the days and months that are billed."""
+        return self.billing_timezone or self.timezone
 
     def has_fallback(self) -> bool:
         """Return whether an hour that no window claims has a price."""

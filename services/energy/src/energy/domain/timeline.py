@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from energy.domain.load import IntArray
+from energy.domain.load import IntArray, ascending, rows_at
 from energy.domain.tariff import DAY_MINUTES, DayType, Tariff, Window
 from energy.domain.zone import date_of, day_parts
 
@@ -160,6 +160,7 @@ class Timeline:
     starts_s: IntArray
     ends_s: IntArray
     day: IntArray
+    """The billed one: of the tariff's calendar."""
     slot: IntArray
 
     def rows_at(self, seconds: IntArray) -> IntArray:
@@ -178,4 +179,17 @@ def timeline(tariff: Tariff, start_s: int, end_s: int) -> Timeline:
             if begins < ends:
                 rows.append((begins, ends, day, slot))
     table = np.array(rows, np.int64).reshape(-1, 4).T
-    return Timeline(*(np.ascontiguousarray(column) for column in table))
+    found = Timeline(*(np.ascontiguousarray(column) for column in table))
+    if tariff.calendar() == tariff.timezone:
+        return found
+    return _by_days_of(tariff.calendar(), found, start_s, end_s)
+
+
+def _by_days_of(timezone: str, line: Timeline, start_s: int, end_s: int) -> Timeline:
+    """Cut a timeline at another zone's days, and name those."""
+    days = [(span.start_s, day) for day, span in day_parts(timezone, start_s, end_s)]
+    begins, day = np.array(days, np.int64).T
+    starts = ascending(line.starts_s, begins)
+    rows = line.rows_at(starts)
+    ends = np.append(starts[1:], line.ends_s[-1:])
+    return Timeline(starts, ends, day[rows_at(begins, starts)], line.slot[rows])

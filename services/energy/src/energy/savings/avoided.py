@@ -6,20 +6,20 @@ order to wake; what it still drew while asleep is taken off.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from energy.costs.ledger import Flags
+from energy.costs.months import part_of_month
 from energy.costs.packing import Floats, Ints
 from energy.costs.pricing import Reign, month_matters
-from energy.domain.billing import Bill, bill
-from energy.domain.load import Load
 from energy.domain.schedule import half_hour_prices
 from energy.domain.tariff import Tariff
-from energy.domain.zone import YearMonth
+from energy.domain.zone import YearMonth, day_start
 
 HALF_HOUR_S = 1800
 _PLACES = Decimal("0.000001")
@@ -105,14 +105,14 @@ def by_price(reigns: Sequence[Reign], more: Avoided) -> CostAvoided:
         return held
     total = 0
     for reign, rows in held if more.kwh_e6.any() else ():
-        prices = half_hour_prices(reign.rated.tariff, more.starts_s[rows], reign.index)
+        starts = more.starts_s[rows]
+        prices = half_hour_prices(reign.rated.tariff, starts, reign.index)
+        columns = (prices.nano_per_kwh, more.kwh_e6[rows], reign.seconds_in(starts))
         total += sum(
-            price * kwh
-            for price, kwh in zip(
-                prices.nano_per_kwh.tolist(), more.kwh_e6[rows].tolist(), strict=True
-            )
+            price * kwh * seconds
+            for price, kwh, seconds in zip(*(one.tolist() for one in columns), strict=True)
         )
-    energy = Decimal(total).scaleb(-15).quantize(_PLACES, ROUND_HALF_UP)
+    energy = (Decimal(total) / HALF_HOUR_S).scaleb(-15).quantize(_PLACES, ROUND_HALF_UP)
     return CostAvoided(held[0][0].rated.tariff.currency, energy, None)
 
 
@@ -131,35 +131,47 @@ def by_bill(
     if isinstance(held, CostAvoided):
         return held
     currency = held[0][0].rated.tariff.currency
-    if all(price_is_all(reign.rated.tariff) for reign, _ in held):
+    if all(price_is_all(reign.rated.tariff) for reign in reigns):
         return CostAvoided(currency, by_price(reigns, more).energy, ZERO)
     wanted = more.starts_s[more.kwh_e6 != 0]
     if not np.isin(wanted, actual[0]).all():
         return CostAvoided(currency, None, None, ("half_hours_missing",))
-    energy = other = ZERO
-    for reign, rows in held:
-        for span in _months(reign, more.starts_s[rows]):
-            with_more, as_is = _bills(reign, span, more, actual, peaks_kw)
-            extra = with_more.energy_cost - as_is.energy_cost
-            energy += extra
-            other += with_more.total_cost - as_is.total_cost - extra
-    return CostAvoided(currency, energy, other)
+    energy = other = Decimal(0)
+    for month in _months(reigns, wanted):
+        starts, kwh = (column[_touching(month, actual[0])] for column in actual)
+        mine = _touching(month, more.starts_s) & (more.kwh_e6 != 0)
+        extra = np.zeros(len(starts), np.int64)
+        extra[np.searchsorted(starts, more.starts_s[mine])] = more.kwh_e6[mine]
+        # The month's other tariffs too: its peak and its steps are those of all.
+        for reign in reigns:
+            if reign.start_s >= month[1] or reign.end_s <= month[0]:
+                continue
+            if reign.rated.tariff.currency != currency:
+                return CostAvoided(None, None, None, ("several_currencies",))
+            with_more = part_of_month(reign, month, (starts, kwh + extra), peaks_kw)
+            as_is = part_of_month(reign, month, (starts, kwh), peaks_kw)
+            energy += with_more.energy - as_is.energy
+            other += with_more.total() - as_is.total() - (with_more.energy - as_is.energy)
+    return CostAvoided(
+        currency, energy.quantize(_PLACES, ROUND_HALF_UP), other.quantize(_PLACES, ROUND_HALF_UP)
+    )
+
+
+def _touching(month: tuple[int, int], starts_s: Ints) -> Flags:
+    return (starts_s > month[0] - HALF_HOUR_S) & (starts_s < month[1])
 
 
 def _held(reigns: Sequence[Reign], more: Avoided) -> list[tuple[Reign, Ints]] | CostAvoided:
     """Return which half-hours each tariff prices, or why the cost is not known."""
     used = more.kwh_e6 != 0
     places = np.flatnonzero(used) if used.any() else np.arange(len(used))
+    seconds = [reign.seconds_in(more.starts_s[places]) for reign in reigns]
     held = [
-        (reign, rows)
-        for reign in reigns
-        if len(
-            rows := places[
-                (more.starts_s[places] >= reign.start_s) & (more.starts_s[places] < reign.end_s)
-            ]
-        )
+        (reign, places[covered > 0])
+        for reign, covered in zip(reigns, seconds, strict=True)
+        if covered.any()
     ]
-    if not held or sum(len(rows) for _, rows in held) < len(places):
+    if not held or sum(int(one.sum()) for one in seconds) < len(places) * HALF_HOUR_S:
         return CostAvoided(None, None, None, ("no_tariff",))
     if len({reign.rated.tariff.currency for reign, _ in held}) > 1:
         return CostAvoided(None, None, None, ("several_currencies",))
@@ -169,43 +181,19 @@ def _held(reigns: Sequence[Reign], more: Avoided) -> list[tuple[Reign, Ints]] | 
     return held
 
 
-def _months(reign: Reign, starts_s: Ints) -> list[tuple[int, int]]:
-    """Return the local months that half-hours touch, each as far as the tariff held in it."""
-    zone = ZoneInfo(reign.rated.tariff.timezone)
+def _months(reigns: Sequence[Reign], starts_s: Ints) -> list[tuple[int, int]]:
+    """Return the site's months that half-hours touch, each as far as any tariff is known in it."""
+    calendar = reigns[0].rated.tariff.calendar()
+    zone = ZoneInfo(calendar)
     months = sorted(
-        {(at.year, at.month) for at in (datetime.fromtimestamp(s, zone) for s in starts_s.tolist())}
+        {
+            YearMonth(at.year, at.month)
+            for at in (datetime.fromtimestamp(second, zone) for second in starts_s.tolist())
+        }
     )
-    return [_span(reign, year, month, zone) for year, month in months]
-
-
-def _span(reign: Reign, year: int, month: int, zone: ZoneInfo) -> tuple[int, int]:
-    following = (year + month // 12, month % 12 + 1)
-    first = datetime(year, month, 1, tzinfo=zone).astimezone(UTC).timestamp()
-    last = datetime(*following, 1, tzinfo=zone).astimezone(UTC).timestamp()
-    return max(int(first), reign.start_s), min(int(last), reign.end_s)
-
-
-def _bills(
-    reign: Reign,
-    span: tuple[int, int],
-    more: Avoided,
-    actual: tuple[Ints, Ints],
-    peaks_kw: Peaks,
-) -> tuple[Bill, Bill]:
-    inside = (actual[0] >= span[0]) & (actual[0] < span[1]) & reign.prices(actual[0])
-    starts, kwh = actual[0][inside], actual[1][inside]
-    extra = np.zeros(len(starts), np.int64)
-    mine = (more.starts_s >= span[0]) & (more.starts_s < span[1]) & (more.kwh_e6 != 0)
-    extra[np.searchsorted(starts, more.starts_s[mine])] = more.kwh_e6[mine]
-    tariff = reign.rated.tariff
-    with_more, as_is = (
-        bill(
-            tariff,
-            Load.of_half_hours(starts, energy),
-            index=reign.index,
-            earlier_peaks_kw=peaks_kw,
-            span_s=span,
-        )
-        for energy in (kwh + extra, kwh)
-    )
-    return with_more, as_is
+    first, last = reigns[0].start_s, reigns[-1].end_s
+    bounds = ((month.first_day(), month.after(1).first_day()) for month in months)
+    return [
+        (max(day_start(calendar, low), first), min(day_start(calendar, high), last))
+        for low, high in bounds
+    ]
