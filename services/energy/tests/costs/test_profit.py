@@ -212,3 +212,39 @@ async def test_each_period_of_the_tariff_against_what_it_mined(
             ("Day", "3.000000", "0.600000", "-0.300000"),
             ("Night", "3.000000", "0.150000", "0.150000"),
         ]
+
+
+async def test_a_periods_cost_is_converted_at_each_days_reference_rate(
+    client: AsyncClient,
+    new_site: Make,
+    new_rate: Make,
+    close: Make,
+    rate: Make,
+    quote: Make,
+    worker_session: Any,
+) -> None:
+    site = await new_site()
+    await new_rate(currency="ZAR")
+    for at in (DAY, NEXT):
+        await close(site, at, [(new_id(), None, 1.0, 24.0)])
+        await quote(at, "100000", "0.000001")
+    await rate()
+    insert = text(
+        "INSERT INTO energy.reference_rate (organisation_id, day, currency, per_eur, source, "
+        "simulated, fetched_at) VALUES (:org, :day, :currency, :per_eur, 'test', false, now())"
+    )
+    async with worker_session() as session:
+        for day, per_eur in ((DAY, "24"), (NEXT, "12")):
+            for currency, amount in (("USD", "1.2"), ("ZAR", per_eur)):
+                row = {"org": PLATFORM_ORGANISATION, "day": day.date(), "currency": currency,
+                       "per_eur": Decimal(amount)}  # fmt: skip
+                await session.execute(insert, row)
+    found = await got(client, PERIODS)
+    [period] = found["periods"]
+    # 0.12 rand on each day: 0.006 dollars, and 0.012.
+    assert (period["energy_cost_usd"], period["profit_usd"]) == ("0.240000", "0.182000")
+    assert [(one["from"], one["day"]) for one in found["conversions"]] == [
+        ("ZAR", "2026-05-04"), ("ZAR", "2026-05-05"),
+    ]  # fmt: skip
+    async with worker_session() as session:
+        await session.execute(text("DELETE FROM energy.reference_rate WHERE source = 'test'"))

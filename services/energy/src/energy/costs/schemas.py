@@ -112,7 +112,10 @@ class Amounts(BaseModel):
 
 
 class Estimate(BaseModel):
-    """What the machines would cost at their rated power, at the tariff in force."""
+    """What the machines would cost at their rated power, at the tariffs in force.
+
+    Whole sites with all charges of thirty days of a month; machines and clients without.
+    """
 
     basis: Literal["nameplate"]
     num_miners: int
@@ -122,7 +125,9 @@ class Estimate(BaseModel):
     """Thirty days."""
     currency: str
     rate_name: str
-    rate_version: int
+    """Of several rates, their names."""
+    rate_version: int | None
+    """Null: of several rates."""
     real_to_estimated_percent: Text | None
     """The recorded day, as a share of the estimated one."""
 
@@ -279,6 +284,8 @@ class PeriodProfits(BaseModel):
     period_end: datetime
     periods: list[PeriodProfit]
     quotes: list[QuoteOfDay]
+    conversions: list[dict[str, Any]]
+    """How other currencies became USD: each day at its own reference rate."""
     notes: list[str]
 
 

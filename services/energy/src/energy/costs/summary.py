@@ -1,33 +1,25 @@
 """Sums a span up: what was recorded, and what the machines would cost by their rating."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from common.clock import now
 from energy.costs.adding import notes_on_missing
 from energy.costs.asking import Question
-from energy.costs.counting import counted, of_fleet, placed, sites_at
+from energy.costs.counting import counted, of_fleet, placed
 from energy.costs.keeping import money
 from energy.costs.models import ElectricityCost
+from energy.costs.nameplate import MONTH_DAYS, estimate_of
 from energy.costs.periods import UNRATED_NAME, by_period
-from energy.costs.rating import breakdowns_between, reigns_of
-from energy.costs.reading import HALF_HOUR, costs_between, month_charges
+from energy.costs.rating import reigns_of
+from energy.costs.reading import costs_between, month_charges
 from energy.costs.schemas import Estimate, FixedCharges, Summary
 from energy.costs.series import series_of
 from energy.costs.sums import CostSum
 from energy.costs.views import amounts_of, by_currency, percent_of
-from energy.domain.billing import bill
-from energy.domain.load import Load, Unbillable
-from energy.facts.models import Miner
-from energy.tariffs.reading import index_prices, tariff_in_force
-
-_MONTH_DAYS: Final = 30
-_DAY: Final = timedelta(days=1)
 
 
 async def summarise(session: AsyncSession, asked: Question) -> Summary:
@@ -39,11 +31,11 @@ async def summarise(session: AsyncSession, asked: Question) -> Summary:
         whole = whole.plus(one)
     only = next(iter(rated.values())) if len(rated) == 1 else None
     days = await _recorded_days(session, asked)
-    estimate = await _estimate(session, asked)
+    estimate, why_not = await estimate_of(session, asked)
     by_hand = await _notes_by_hand(session, asked)
     daily = None
     if only is not None and days:
-        daily = await _monthly(session, asked, only, days) / _MONTH_DAYS
+        daily = await _monthly(session, asked, only, days) / MONTH_DAYS
     basis: Any = "recorded" if daily is not None else "nameplate" if estimate else None
     if estimate is not None:
         real = percent_of(daily, estimate.daily_cost_usd)
@@ -70,13 +62,13 @@ async def summarise(session: AsyncSession, asked: Question) -> Summary:
         coverage_percent=whole.coverage_percent,
         estimated=basis == "nameplate",
         estimated_daily_cost_usd=shown,
-        estimated_monthly_cost_usd=shown * _MONTH_DAYS if shown is not None else None,
+        estimated_monthly_cost_usd=shown * MONTH_DAYS if shown is not None else None,
         estimate_basis=basis,
         estimate=estimate,
         by_currency=[amounts_of(one) for one in sums.values()],
         uniform_half_hours=whole.split_records,
         fixed_charges=_fixed(asked, by_hand),
-        notes=[*_notes(whole, several=len(rated) > 1), *by_hand],
+        notes=[*_notes(whole, several=len(rated) > 1), *by_hand, *why_not],
         simulated=whole.simulated,
     )
 
@@ -90,7 +82,7 @@ async def _monthly(
     if scope.whole_sites():
         months = await month_charges(session, scope, asked.start, asked.end)
     if months is None:
-        return recorded.total_cost * _MONTH_DAYS / days
+        return recorded.total_cost * MONTH_DAYS / days
     sums = by_currency(
         (await costs_between(session, scope, months.starts_at, months.ends_at)).values()
     )
@@ -99,7 +91,7 @@ async def _monthly(
     untaxed = recorded.total_cost - recorded.taxes - months.inside
     base = whole.total_cost - whole.taxes
     taxed = 1 + whole.taxes / base if base else Decimal(1)
-    return (untaxed * _MONTH_DAYS / days + months.whole) * taxed
+    return (untaxed * MONTH_DAYS / days + months.whole) * taxed
 
 
 def _fixed(asked: Question, by_hand: Sequence[str]) -> FixedCharges:
@@ -206,54 +198,10 @@ async def _breakdown(
         )  # fmt: skip
         totals = {str(row[0]): Decimal(row[1]) for row in rows}
     else:
-        first, last = (int(one.timestamp()) for one in (asked.start, asked.end + HALF_HOUR))
+        first, last = int(asked.start.timestamp()), int(asked.end.timestamp()) + 1
         for site_id, series in (await series_of(session, asked)).items():
             reigns = await reigns_of(session, site_id, first, last)
-            split = await breakdowns_between(session, site_id, asked.start, asked.end)
-            for (name, held), use in by_period(series, reigns, split, str(asked.zone)).items():
+            for (name, held), use in by_period(series, reigns, str(asked.zone)).items():
                 if held == currency and name != UNRATED_NAME:
                     totals[name] = totals.get(name, Decimal(0)) + use.cost
     return {name: money(amount) for name, amount in sorted(totals.items())}
-
-
-async def _rated_power(session: AsyncSession, asked: Question) -> tuple[int, float]:
-    """Return how many active machines are meant, and what they draw by their rating."""
-    scope = asked.scope
-    query = select(func.count(), func.coalesce(func.sum(Miner.nameplate_power_w), 0.0)).where(
-        Miner.removed.is_(False), Miner.status == "active", Miner.nameplate_power_w.is_not(None)
-    )
-    filters: tuple[tuple[Any, Any], ...] = (
-        (Miner.site_id, scope.site_id), (Miner.client_id, scope.client_id),
-        (Miner.id, scope.miner_id), (Miner.ip, scope.miner_ip),
-    )  # fmt: skip
-    query = query.where(*(column == wanted for column, wanted in filters if wanted is not None))
-    if scope.location is not None:
-        query = query.where(Miner.site_id.in_(sites_at(scope.location)))
-    row: Any = (await session.execute(query)).one()
-    return row[0], float(row[1])
-
-
-async def _estimate(session: AsyncSession, asked: Question) -> Estimate | None:
-    """Return what a day costs from now at the machines' rated power, if all of it is known."""
-    scope = asked.scope
-    count, power = await _rated_power(session, asked)
-    start = now().replace(minute=0, second=0, microsecond=0)
-    rated = await tariff_in_force(session, site_id=scope.site_id, location=scope.location, at=start)
-    if not count or rated is None:
-        return None
-    power_w = Decimal(repr(round(power, 3)))
-    index = None
-    if rated.index_series_id is not None:
-        index = await index_prices(session, rated.index_series_id, start, start + _DAY)
-    try:
-        made = bill(rated.tariff, Load.of_power(start, start + _DAY, power_w), index=index)
-    except Unbillable:
-        return None
-    daily = made.energy_cost
-    if scope.whole_sites():
-        daily += made.service_charge
-    return Estimate(
-        basis="nameplate", num_miners=count, fleet_power_w=power_w, daily_cost_usd=daily,
-        monthly_cost_usd=daily * _MONTH_DAYS, currency=rated.tariff.currency,
-        rate_name=rated.name, rate_version=rated.version, real_to_estimated_percent=None,
-    )  # fmt: skip

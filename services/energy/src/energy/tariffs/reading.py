@@ -194,7 +194,7 @@ async def index_prices(
     nexts: list[datetime | None] = [row.starts_at for row in rows[1:]]
     return IndexPrices.of(
         (row.starts_at, until, row.price_per_mwh)
-        for row, following in zip(rows, [*nexts, None], strict=True)
+        for row, following in zip(rows, [*nexts, None], strict=False)  # there may be no row
         if (until := _until(row.ends_at, following, end)) > start
     )
 
