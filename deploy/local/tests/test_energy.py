@@ -1,7 +1,7 @@
 """The demo's week of wind is there when all of it is, and what is missing is ordered again."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,7 +36,7 @@ class Wind:
             self.asked += 1
             if self.under_way and self.asked > 1:
                 self.whole = self.after
-            assert query == f"from={WEEK[0]}&to={WEEK[-1]}&limit=7"
+            assert query == f"from={WEEK[0]}&to={WEEK[-1]}"
             return 200, {"items": [self._day(day) for day in WEEK if day in self.whole]}
         if path == "/api/wind/ingest" and self.under_way:
             return 409, {"title": "The same is being done", "code": "already_ordered"}
@@ -51,7 +51,7 @@ class Wind:
 
 
 @contextmanager
-def owner_of(wind: Wind) -> Iterator[Api]:
+def owner_of(wind: Wind) -> Generator[Api]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._answer({})

@@ -148,7 +148,7 @@ def _missing_days(owner: Api, first: date) -> list[date]:
     """Return the days of the week of which a period, or its bitcoin, is missing."""
     days = [first + timedelta(days=n) for n in range(_WIND_DAYS)]
     span = {"from": days[0].isoformat(), "to": days[-1].isoformat()}
-    told = owner.get("/api/wind/days", **span, limit=_WIND_DAYS)["items"]
+    told = owner.get("/api/wind/days", **span)["items"]
     whole = {
         one["settlement_date"]
         for one in told
