@@ -98,9 +98,10 @@ async def _rated_power(session: AsyncSession, asked: Question) -> list[RatedPowe
     query = query.where(*(column == wanted for column, wanted in filters if wanted is not None))
     if scope.location is not None:
         query = query.where(Miner.site_id.in_(sites_at(scope.location)))
+    rows: Any = await session.execute(query)
     return [
-        RatedPower(row[0], ZoneInfo(row[1]), row[2], Decimal(repr(round(float(row[3]), 3))))
-        for row in await session.execute(query)
+        RatedPower(row[0], ZoneInfo(row[1]), row[2], Decimal(repr(round(row[3], 3))))
+        for row in rows
     ]
 
 

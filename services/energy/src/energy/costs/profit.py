@@ -17,7 +17,8 @@ from energy.costs.asking import Question
 from energy.costs.daily import DaySum, client_days, days_of, machine_days
 from energy.costs.lines import ZERO, Columns, Line, plus
 from energy.costs.periods import UNRATED_NAME, by_period
-from energy.costs.rating import reigns_of
+from energy.costs.pricing import HALF_HOUR_S
+from energy.costs.rating import breakdowns_between, reigns_of
 from energy.costs.schemas import PeriodProfit, PeriodProfits, ProfitAndLoss, ProfitLine, QuoteOfDay
 from energy.costs.series import series_of
 from energy.costs.views import percent_of
@@ -219,14 +220,15 @@ def bitcoin_text(amount: Decimal | None) -> str | None:
 async def profit_by_period(session: AsyncSession, asked: Question) -> PeriodProfits:
     """Return each tariff period's energy, its cost, and what was mined with it."""
     first, last = asked.days()
-    span = int(asked.start.timestamp()), int(asked.end.timestamp()) + 1
+    span = int(asked.start.timestamp()), int(asked.end.timestamp()) + HALF_HOUR_S
     zones = {row.id: row.timezone for row in await session.execute(select(Site.id, Site.timezone))}
     totals: dict[tuple[str, str | None], Line] = {}
     days: set[date] = set()
     uses: list[tuple[tuple[str, str | None], Any]] = []
     for site_id, series in (await series_of(session, asked)).items():
         reigns = await reigns_of(session, site_id, *span)
-        found = by_period(series, reigns, zones.get(site_id, "UTC"))
+        split = await breakdowns_between(session, site_id, asked.start, asked.end)
+        found = by_period(series, reigns, split, zones.get(site_id, "UTC"))
         uses.extend(found.items())
         days.update(day for use in found.values() for day in use.th_h)
     worths = await worth_of(session, days)

@@ -14,8 +14,8 @@ from energy.costs.keeping import money
 from energy.costs.models import ElectricityCost
 from energy.costs.nameplate import MONTH_DAYS, estimate_of
 from energy.costs.periods import UNRATED_NAME, by_period
-from energy.costs.rating import reigns_of
-from energy.costs.reading import costs_between, month_charges
+from energy.costs.rating import breakdowns_between, reigns_of
+from energy.costs.reading import HALF_HOUR, costs_between, month_charges
 from energy.costs.schemas import Estimate, FixedCharges, Summary
 from energy.costs.series import series_of
 from energy.costs.sums import CostSum
@@ -198,10 +198,11 @@ async def _breakdown(
         )  # fmt: skip
         totals = {str(row[0]): Decimal(row[1]) for row in rows}
     else:
-        first, last = int(asked.start.timestamp()), int(asked.end.timestamp()) + 1
+        first, last = (int(one.timestamp()) for one in (asked.start, asked.end + HALF_HOUR))
         for site_id, series in (await series_of(session, asked)).items():
             reigns = await reigns_of(session, site_id, first, last)
-            for (name, held), use in by_period(series, reigns, str(asked.zone)).items():
+            split = await breakdowns_between(session, site_id, asked.start, asked.end)
+            for (name, held), use in by_period(series, reigns, split, str(asked.zone)).items():
                 if held == currency and name != UNRATED_NAME:
                     totals[name] = totals.get(name, Decimal(0)) + use.cost
     return {name: money(amount) for name, amount in sorted(totals.items())}
