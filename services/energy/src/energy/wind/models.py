@@ -231,6 +231,6 @@ class IngestionRun(Fact, Base):
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     status: Mapped[str]
-    """running, complete, incomplete or failed."""
+    """running, complete, incomplete, failed, or interrupted: its process ended before it did."""
     report: Mapped[dict[str, Any] | None]
     error: Mapped[str | None]

@@ -107,16 +107,19 @@ async def carry_out(
 ) -> dict[str, Any]:
     """Take all steps of an order and return its report; `told` hears of each step."""
     cursor: Cursor = {}
-    try:
-        while True:
-            progress = await advance(runtime, order, cursor, ordered_by=ordered_by)
-            told(progress)
-            if progress.result is not None:
-                return progress.result
-            cursor = progress.cursor
-    except Exception as error:
-        await fail(runtime, cursor, error)
-        raise
+    async with recording.living(runtime.worker_engine) as say_it_lives:
+        try:
+            while True:
+                progress = await advance(runtime, order, cursor, ordered_by=ordered_by)
+                if not cursor:
+                    await say_it_lives(progress.cursor["run"])
+                told(progress)
+                if progress.result is not None:
+                    return progress.result
+                cursor = progress.cursor
+        except Exception as error:
+            await fail(runtime, cursor, error)
+            raise
 
 
 async def fail(runtime: Runtime, cursor: Cursor, error: Exception) -> None:

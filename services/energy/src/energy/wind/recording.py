@@ -1,12 +1,14 @@
 """What is written down of a process: its run, its report, and how far each process has come."""
 
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from common.auth import PLATFORM_ORGANISATION
 from common.clock import now
@@ -27,6 +29,14 @@ _BITCOIN_TOTALS = text(
     "SELECT miner_model, sum(calculations), sum(bitcoin_mined) "
     "FROM energy.bitcoin_daily_summaries WHERE summary_date BETWEEN :first AND :last "
     "GROUP BY 1 ORDER BY 1"
+)
+_LIVES = text("SELECT pg_advisory_lock(7201505, hashtext(CAST(:run AS text)))")
+_CLOSE_INTERRUPTED = text(
+    "UPDATE energy.ingestion_runs SET status = 'interrupted', "
+    "error = 'the process ended before the run did' "
+    # A job goes on with its run when it is started again.
+    "WHERE status = 'running' AND ordered_by <> 'job' "
+    "AND pg_try_advisory_xact_lock(7201505, hashtext(CAST(id AS text)))"
 )
 
 
@@ -109,8 +119,25 @@ def finished(report: Report, after: Report, *, failures_count: bool) -> Report:
     return report | after | {"complete": whole and not failed}
 
 
+@asynccontextmanager
+async def living(engine: AsyncEngine) -> AsyncGenerator[Callable[[str], Awaitable[object]]]:
+    """Give the function by which a run says that it lives, until the end of this.
+
+    It says so by a lock of a connection of its own, which ends however the process does.
+    """
+    async with engine.connect() as pooled:
+        connection = await pooled.execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            yield lambda run: connection.execute(_LIVES, {"run": run})
+        finally:
+            # The lock belongs to the connection: it must not go back to the pool with it.
+            with suppress(Exception):
+                await connection.invalidate()
+
+
 async def begin_run(session: AsyncSession, order: Order, ordered_by: str) -> UUID:
-    """Note that a process begins; return its id."""
+    """Note that a process begins, and which ones were interrupted; return its id."""
+    await session.execute(_CLOSE_INTERRUPTED)
     run = IngestionRun(
         id=new_id(),
         kind=order.kind,
