@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import zipfile
 import zlib
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -20,6 +21,7 @@ from common.runtime import Runtime
 from common.testing import ClientFor, TenantSessions
 from energy.costs.reading import cost_between
 from energy.currencies.models import ReferenceRate
+from energy.facts.models import Client
 from energy.reports.paper import written
 
 URL = "/api/electricity/reports/costs"
@@ -84,6 +86,29 @@ async def test_the_workbook_holds_the_same_as_numbers(client: AsyncClient, site:
     header, *rows = book.get_sheet_by_index(0).to_python()
     assert dict(zip(header, rows[0], strict=False))["total_cost"] == 9.14
     assert dict(zip(header, rows[-1], strict=False))["kwh"] == 144
+
+
+async def test_no_name_is_a_formula_in_any_file(
+    client: AsyncClient, tenant_session: TenantSessions, organisation: UUID, new_site: Any,
+    rate: Any, used: Any,
+) -> None:  # fmt: skip
+    name, customer = "=HYPERLINK(1)", new_id()
+    async with tenant_session() as session:
+        row = {"id": customer, "organisation_id": organisation, "name": name}
+        session.add(Client(**row, active=True, version=1))
+    site_id = await new_site(name=name)
+    await rate(site_id, name=name)
+    await used(site_id, DAY, [1.5] * 48, client_id=customer)
+    params = asked(site_id, client_id=str(customer))
+    sheet = (await client.get(f"{URL}.csv", params=params)).content.decode("utf-8-sig")
+    cells = [cell for line in csv.reader(io.StringIO(sheet)) for cell in line]
+    assert "7.200000" in cells
+    assert not [cell for cell in cells if cell.lstrip().startswith(("=", "+", "@"))]
+    book = (await client.get(f"{URL}.xlsx", params=params)).content
+    with zipfile.ZipFile(io.BytesIO(book)) as parts:
+        assert b"<f>" not in parts.read("xl/worksheets/sheet1.xml")
+    said = text_of((await client.get(f"{URL}.pdf", params=params)).content)
+    assert said.count("=HYPERLINK\\(1\\)") >= 3  # plain text there: of site, client and rate
 
 
 async def test_the_pdf_says_what_it_is_about_and_what_it_rests_on(

@@ -1,5 +1,8 @@
 """The ledger: what a plan saved against a stated baseline, and why something is not known."""
 
+import csv
+import io
+import zipfile
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -252,6 +255,22 @@ async def test_the_sum_leaves_out_what_is_not_known_and_says_so(
     assert sheet.text.count("\n") == 3
     assert "no_tariff" in sheet.text
     assert (await client.get(f"{URL}/file.xlsx")).content[:2] == b"PK"
+
+
+async def test_no_name_is_a_formula_in_the_ledgers_files(
+    client: AsyncClient, runtime: Runtime, new_site: Any, new_miner: Any, rate: Any, plan: Any
+) -> None:
+    site_id = await new_site(name="=HYPERLINK(1)")
+    miner = await new_miner(site_id, **S19J)
+    await rate(site_id, name="=HYPERLINK(1)")
+    await plan(site_id, {miner: (3050.0, 0.0)}, TEN, NOON)
+    await settled(runtime, client)
+    sheet = (await client.get(f"{URL}/file.csv")).content.decode("utf-8-sig")
+    header, row = csv.reader(io.StringIO(sheet))
+    assert dict(zip(header, row, strict=True))["cost_avoided"] == "0.610000"
+    assert not [cell for cell in row if cell.lstrip().startswith(("=", "+", "@"))]
+    with zipfile.ZipFile(io.BytesIO((await client.get(f"{URL}/file.xlsx")).content)) as parts:
+        assert b"<f>" not in parts.read("xl/worksheets/sheet1.xml")
 
 
 @pytest.mark.parametrize(

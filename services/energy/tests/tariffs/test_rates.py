@@ -279,6 +279,34 @@ async def test_a_removed_rate_is_gone_but_its_history_is_not(
     assert old.name == "My Flat Rate"
 
 
+async def test_costs_keep_the_name_and_the_amounts_of_a_removed_rate(
+    client: httpx.AsyncClient, new_site: Any, rate: Any, used: Any, published: Published,
+    deliver: Deliver,
+) -> None:  # fmt: skip
+    day = datetime(2026, 11, 10, tzinfo=UTC)
+    site_id, miner = await new_site(), new_id()
+    rate_id = await rate(site_id, name="Old rate", daily_service_charge_usd="0.50")
+    await used(site_id, day, [1.5] * 48, miner_id=miner)
+    days = {"site_id": str(site_id), "start_date": "2026-11-10", "end_date": "2026-11-10"}
+
+    async def costs() -> list[Any]:
+        found: list[Any] = []
+        for path, more in (("", {}), ("", {"miner_id": str(miner)}), ("/summary", {})):
+            answer = await client.get(f"/api/electricity/costs{path}", params=days | more)
+            assert answer.status_code == 200, answer.text
+            found.append(answer.json())
+        return found
+
+    before = await costs()
+    assert {one["rate_name"] for listed in before[:2] for one in listed["costs"]} == {"Old rate"}
+    assert before[2]["total_cost_usd"] == "7.700000"
+    await client.delete(f"{URL}/{rate_id}")
+    told = (await published("energy.tariff.changed.v1"))[-1]
+    await deliver("energy.tariff.changed.v1", told["data"], version=told["version"])
+    await used(site_id, day + timedelta(days=1), [1.5], miner_id=miner)  # rates what is due
+    assert await costs() == before
+
+
 async def test_unknown_rates_are_404(client: httpx.AsyncClient) -> None:
     for method, path in (
         ("GET", ""),
