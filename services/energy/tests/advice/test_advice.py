@@ -112,6 +112,26 @@ async def test_cutting_a_peak_saves_its_demand_and_its_energy(
     assert Decimal(option["net_usd"]) < 101
 
 
+async def test_a_peak_below_the_ratchet_of_an_earlier_month_saves_no_demand(
+    client: AsyncClient, new_site: Any, rate: Any, used: Any
+) -> None:
+    site_id = await new_site()
+    await rate(
+        site_id,
+        flat_rate_usd_per_kwh="0",
+        demand_charge_usd_per_kw="5",
+        demand_interval_minutes=30,
+        demand_ratchet_percent="80",
+        demand_ratchet_months=11,
+    )
+    # January's 200 kW bill at least 160 for eleven months.
+    await used(site_id, datetime(2026, 1, 10, tzinfo=UTC), [100.0])
+    await used(site_id, DAY, [40.0] * 20 + [50.0] + [40.0] * 27)
+    [option] = (await advice(client, site_id))["peak_shaving"]["options"]
+    assert Decimal(option["target_kw"]) == 80
+    assert Decimal(option["cost_avoided_usd"]) == 0
+
+
 async def test_energy_moved_from_dear_to_cheap_hours_as_far_as_there_is_room(
     client: AsyncClient, new_site: Any, rate: Any, used: Any
 ) -> None:

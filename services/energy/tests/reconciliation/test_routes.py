@@ -212,3 +212,42 @@ async def test_files_that_are_no_bill(
     headers = {"Content-Type": kind}
     answer = await client.post(URL, params=asked(site), content=content, headers=headers)
     assert answer.status_code == status, answer.text
+
+
+async def test_a_rate_of_another_zone_has_one_peak_in_the_sites_month(
+    client: AsyncClient, new_site: Any, rate: Any, used: Any
+) -> None:
+    site_id = await new_site("Europe/London")
+    await rate(
+        site_id, timezone="America/New_York", flat_rate_usd_per_kwh="0",
+        demand_charge_usd_per_kw="5", demand_interval_minutes=30,
+    )  # fmt: skip
+    # London's June begins in New York's May.
+    for start in (datetime(2026, 5, 31, 23, tzinfo=UTC), datetime(2026, 6, 20, tzinfo=UTC)):
+        await used(site_id, start, [50.0] * 8)
+    bill = HEADER + "Demand charge,100,kW,5,500\n"
+    said = await upload(client, site_id, bill=bill, start_date="2026-06-01", end_date="2026-06-30")
+    assert Decimal(said["our_total"]) == 500
+    demand = [line["amount"] for line in said["our_lines"] if line["kind"] == "demand"]
+    assert demand == ["500.000000"]
+
+
+async def test_two_versions_of_a_month_share_its_steps(
+    client: AsyncClient, new_site: Any, rate: Any, used: Any
+) -> None:
+    site_id = await new_site()
+    tiers = [{"up_to_kwh": "500", "rate": "0.10"}, {"up_to_kwh": None, "rate": "0.30"}]
+    rate_id = await rate(
+        site_id, rate_type="tiered", flat_rate_usd_per_kwh=None, tiered_rates=tiers
+    )
+    change = {"description": "as before", "valid_from": "2026-10-16T00:10:00Z"}
+    changed = await client.put(f"/api/electricity/rates/{rate_id}", json=change)
+    assert changed.status_code == 200, changed.text
+    for day in (3, 16, 20):
+        await used(site_id, datetime(2026, 10, day, tzinfo=UTC), [100.0] * 10)
+    said = await upload(
+        client, site_id, bill=HEADER + "Energy,3000,kWh,,800\n",
+        start_date="2026-10-01", end_date="2026-10-31",
+    )  # fmt: skip
+    assert abs(Decimal(said["our_total"]) - 800) < Decimal("0.00001")
+    assert sum(Decimal(line["quantity"]) for line in said["our_lines"]) == 3000

@@ -27,6 +27,7 @@ from energy.advice.schemas import (
     TariffView,
 )
 from energy.advice.shaving import windows
+from energy.costs.keeping import peaks_before
 from energy.costs.packing import Ints
 from energy.costs.pricing import HALF_HOUR_S, Reign
 from energy.costs.rating import reigns_of
@@ -34,6 +35,7 @@ from energy.costs.reading import site_half_hours
 from energy.currencies.reading import Conversion, conversion, unchanged
 from energy.currencies.schemas import ConversionView
 from energy.domain.schedule import half_hour_prices
+from energy.domain.zone import YearMonth
 from energy.facts.models import Miner, Quote, Site
 from energy.facts.reading import latest_quote, model_named, site_of
 from energy.savings.market import market_at
@@ -227,6 +229,7 @@ async def _past(session: AsyncSession, site: Site, first: date, last: date, mone
         start_s=int(start.timestamp()),
         end_s=int(end.timestamp()),
         used=used,
+        peaks_kw=await peaks_before(session, site.id, YearMonth(following.year, following.month)),
         reigns=[
             reign for reign in reigns if reign.rated.tariff.currency == money.direct.source_currency
         ],

@@ -1,6 +1,6 @@
 """What the past would have cost otherwise: its peaks cut, its dear energy moved. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,6 +15,7 @@ from energy.costs.pricing import Reign
 from energy.costs.reading import SiteHalfHours
 from energy.currencies.reading import Conversion
 from energy.domain.schedule import half_hour_prices
+from energy.domain.zone import YearMonth
 from energy.savings.avoided import Avoided, CostAvoided, by_bill
 from energy.savings.market import Market
 from energy.savings.shifting import places_of
@@ -22,7 +23,7 @@ from energy.savings.worth import worth
 
 _NOTE = (
     "From half-hourly means: where demand is billed on shorter intervals, its peaks are not lower. "
-    "Ratchets of later months are not counted."
+    "Ratchets from earlier months are counted; what a lower peak saves in later months is not."
 )
 ZERO = Decimal("0.000000")
 Shown = Callable[[Decimal], Decimal]
@@ -39,6 +40,8 @@ class Past:
     end_s: int
     used: SiteHalfHours
     reigns: Sequence[Reign]
+    peaks_kw: Mapping[YearMonth, Decimal]
+    """Of the months before, for ratchets."""
     market: Market
     simulated: bool
 
@@ -109,7 +112,7 @@ def _shaving(
 def _saved(past: Past, after: Ints) -> CostAvoided:
     """Return how much less another load would have cost: what is left of it back to the actual."""
     more = Avoided(past.used.starts_s, past.used.kwh_e6 - after, np.zeros(len(after)))
-    return by_bill(past.reigns, more, (past.used.starts_s, after), {})
+    return by_bill(past.reigns, more, (past.used.starts_s, after), past.peaks_kw)
 
 
 def shift_advice(past: Past, shown: Shown) -> ShiftAdvice:

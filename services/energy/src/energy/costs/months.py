@@ -56,7 +56,7 @@ def part_of_month(
     starts, kwh_e6 = load[0][priced], load[1][priced]
     whole = bill(
         tariff,
-        _clipped(starts, kwh_e6, month),
+        clipped(starts, kwh_e6, month),
         index=index,
         earlier_peaks_kw=earlier_peaks_kw,
         span_s=month,
@@ -64,7 +64,7 @@ def part_of_month(
     own, energy = whole, whole.energy_cost
     if (first, last) != month:
         own = bill(
-            tariff, _clipped(starts, kwh_e6, (first, last)), index=index, span_s=(first, last)
+            tariff, clipped(starts, kwh_e6, (first, last)), index=index, span_s=(first, last)
         )
         costs = energy_cost_by_half_hour(
             tariff,
@@ -90,10 +90,11 @@ def part_of_month(
     )
 
 
-def _clipped(starts_s: Ints, kwh_e6: Ints, span: Span) -> Load:
+def clipped(starts_s: Ints, kwh_e6: Ints, span: Span) -> Load:
     """Return the part of half-hours that lies in a span, to the millionth of a kWh."""
     begins = np.maximum(starts_s, span[0])
     ends = np.minimum(starts_s + HALF_HOUR_S, span[1])
+    # By what was used until then, so that the parts of a half-hour add up to it.
+    until, since = (kwh_e6 * (at - starts_s) // HALF_HOUR_S for at in (ends, begins))
     inside = begins < ends
-    seconds = (ends - begins)[inside]
-    return Load(begins[inside], ends[inside], kwh_e6[inside] * seconds // HALF_HOUR_S)
+    return Load(begins[inside], ends[inside], (until - since)[inside])

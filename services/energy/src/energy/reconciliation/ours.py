@@ -1,16 +1,16 @@
 """Our own bill of a period, from the half-hours that are known."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
+from energy.costs.months import clipped
 from energy.costs.packing import Ints
-from energy.costs.pricing import Reign
-from energy.domain.billing import Line, bill
+from energy.costs.pricing import Reign, stepped
+from energy.domain.billing import Line, bill, energy_cost_by_half_hour
 from energy.domain.charges import Kind as OwnKind
-from energy.domain.load import Load
 from energy.domain.zone import YearMonth
 from energy.reconciliation.comparing import BillLine, Kind
 
@@ -26,6 +26,7 @@ _KINDS: Final[dict[OwnKind, Kind]] = {
 }
 _OF_PEAKS: Final = ("demand", "coincident", "minimum")
 _PLACES = Decimal("0.000001")
+_NANO = Decimal("1e-9")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -61,6 +62,8 @@ def our_lines(period: Period) -> list[BillLine]:
         whole = _bill(reign, period, (period.start_s, period.end_s))
         own = whole if share == 1 else _bill(reign, period, span)
         lines = [line for line in own if line.kind not in (*_OF_PEAKS, "tax")]
+        if share != 1 and stepped(reign.rated.tariff):
+            lines = _by_steps_of_all(lines, reign, period, span)
         lines += [
             _shared(line, share) for line in _one_peak(whole, period) if line.kind in _OF_PEAKS
         ]
@@ -77,15 +80,42 @@ def our_lines(period: Period) -> list[BillLine]:
 
 
 def _bill(reign: Reign, period: Period, span: tuple[int, int]) -> list[Line]:
-    inside = (period.starts_s >= span[0]) & (period.starts_s < span[1])
-    load = Load.of_half_hours(period.starts_s[inside], period.kwh_e6[inside])
     return bill(
         reign.rated.tariff,
-        load,
+        clipped(period.starts_s, period.kwh_e6, span),
         index=reign.index,
         earlier_peaks_kw=period.peaks_kw,
         span_s=span,
     ).lines
+
+
+def _by_steps_of_all(
+    lines: Sequence[Line], reign: Reign, period: Period, span: tuple[int, int]
+) -> list[Line]:
+    """Return the lines with energy at the steps of the period's whole, one for each name."""
+    costs = energy_cost_by_half_hour(
+        reign.rated.tariff,
+        period.starts_s,
+        period.kwh_e6,
+        index=reign.index,
+        earlier_peaks_kw=period.peaks_kw,
+        priced_s=span,
+    )
+    amounts: dict[str, int] = {}
+    for half_hour in costs.by_period:
+        for name, nano in half_hour.items():
+            amounts[name] = amounts.get(name, 0) + nano
+    energy = {line.name: line for line in lines if line.kind == "energy"}
+    found = [line for line in lines if line.kind != "energy"]
+    for name, line in energy.items():
+        kwh = sum(
+            (one.quantity for one in lines if one.kind == "energy" and one.name == name), Decimal(0)
+        )
+        amount = Decimal(amounts[name]).scaleb(-9).quantize(_PLACES, ROUND_HALF_UP)
+        rate = (amount / kwh).quantize(_NANO, ROUND_HALF_UP)
+        note = "at the steps of the month's whole energy"
+        found.append(replace(line, quantity=kwh, rate=rate, amount=amount, note=note))
+    return found
 
 
 def _one_peak(lines: Sequence[Line], period: Period) -> list[Line]:
@@ -106,15 +136,11 @@ def _one_peak(lines: Sequence[Line], period: Period) -> list[Line]:
 def _shared(line: Line, share: Decimal) -> Line:
     if share == 1:
         return line
-    return Line(
-        line.kind,
-        line.name,
-        line.month,
-        line.quantity,
-        line.unit,
-        line.rate * share,
-        (line.amount * share).quantize(_PLACES, ROUND_HALF_UP),
-        f"by the tariff's share of the period, {share:.4f}",
+    return replace(
+        line,
+        rate=line.rate * share,
+        amount=(line.amount * share).quantize(_PLACES, ROUND_HALF_UP),
+        note=f"by the tariff's share of the period, {share:.4f}",
     )
 
 
