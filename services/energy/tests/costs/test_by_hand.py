@@ -1,5 +1,6 @@
 """Records by hand: whose they are, each piece of energy once, and what they cost."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -117,6 +118,14 @@ async def test_spellings_of_one_location_are_one(client: AsyncClient, new_rate: 
     assert await total(client) == "9.140000"
 
 
+async def test_one_of_many_at_once_is_kept(client: AsyncClient, new_rate: Make) -> None:
+    await new_rate()
+    spellings = [" " * blanks + name for blanks in range(4) for name in ("Barn", "BARN", "barn")]
+    made = await asyncio.gather(*(kept(client, **A_DAY, location=one) for one in spellings))
+    assert sum(one["created"] for one in made) == 1
+    assert len({one["cost"]["id"] for one in made}) == 1
+
+
 @pytest.mark.parametrize("location", ["Großstraße", "ZÜRICH  WEST", "Barn"])
 async def test_a_location_finds_what_was_recorded_under_its_own_name(
     client: AsyncClient, new_site: Make, new_rate: Make, close: Make, rate: Make, location: str
@@ -157,6 +166,18 @@ async def test_a_site_known_by_hand_pays_its_daily_charge_once(
     assert (sums["total_kwh"], sums["service_charge_usd"]) == ("37.500000", "0.500000")
     trend = await got(client, "/api/electricity/trends", **WHEN)
     assert trend["points"][0]["amounts"]["service_charge_usd"] == "0.500000"
+
+
+async def test_sites_known_by_hand_each_pay_their_own_charge(
+    client: AsyncClient, new_site: Make, new_rate: Make
+) -> None:
+    await new_rate(daily_service_charge_usd="0.50")
+    for location in ("One", "Other"):
+        await new_site(location=location)
+        await kept(client, **A_DAY, location=location)
+    assert await total(client) == "18.280000"
+    sites = await got(client, "/api/electricity/costs/compare-sites", **WHEN)
+    assert [one["amounts"][0]["total_cost_usd"] for one in sites["sites"]] == ["9.140000"] * 2
 
 
 async def test_what_records_by_hand_leave_out_is_said(

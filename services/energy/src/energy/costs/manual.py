@@ -16,6 +16,7 @@ from common.auth import Principal
 from common.clock import now
 from common.errors import Conflict, Invalid, NotFound
 from common.ids import new_id
+from energy.costs import intake
 from energy.costs.adding import Priced, at_place, notes_on_missing, priced
 from energy.costs.asking import machine_at
 from energy.costs.counting import of_fleet, sites_at
@@ -99,6 +100,8 @@ async def record(session: AsyncSession, caller: Principal, wish: RecordOrder) ->
     # One at a time: a record's price depends on those before it.
     await session.execute(_LOCK, {"organisation": str(caller.organisation_id)})
     place = await _place(session, wish)
+    if place.site_id is not None:  # or telemetry's rating, going on beside, would not see it
+        await intake.lock(session, place.site_id)
     readings = _by_day(wish, *_span(wish, place.zone), place.zone)
     found = [await _once(session, caller, place, one) for one in readings]
     costs = [record_of(row) for row, _ in found]
