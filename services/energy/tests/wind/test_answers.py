@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from energy.wind.answers import (
-    Nonsense,
     Unit,
     packed,
     read_generation,
@@ -22,6 +21,7 @@ from energy.wind.answers import (
     read_units,
     stored_stack,
 )
+from energy.wind.fields import Nonsense
 
 DAY = date(2025, 3, 4)
 PLACE = {"settlementDate": "2025-03-04", "settlementPeriod": 1}
@@ -57,7 +57,7 @@ def with_text(row: dict[str, Any], name: str, text: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", READERS)
-@pytest.mark.parametrize("told_day", ["9999-12-31", "0001-01-01", "2025-03-05", "2025-02-30", ""])
+@pytest.mark.parametrize("told_day", ["9999-12-31", "0001-01-01", "2025-03-06", "2025-02-30", ""])
 def test_another_day_is_nonsense(name: str, told_day: str) -> None:
     read, row = READERS[name]
     assert read(told(row))
@@ -109,6 +109,41 @@ def test_a_number_that_cannot_be(name: str, field: str, number: str) -> None:
     read, row = READERS[name]
     with pytest.raises(Nonsense):
         read(with_text(row, field, number))
+
+
+@pytest.mark.parametrize(
+    "spans",
+    [
+        [("2025-10-26", 50), ("2025-10-27", 1), ("2025-10-27", 48), ("2025-10-28", 1)],
+        [("2025-10-26", 50), ("2025-10-27", 1), ("2025-10-27", 48)],
+        [("2025-10-27", 1), ("2025-10-27", 48), ("2025-10-28", 1)],
+    ],
+    ids=["both", "by its end", "by its start"],
+)
+def test_meters_of_the_neighbours_at_the_edges_are_left_out(spans: list[tuple[str, int]]) -> None:
+    """Whether Elexon means a half-hour's start or its end when it is asked for a span."""
+    rows = [
+        {**METERED_ROW, "settlementDate": told_day, "settlementPeriod": period}
+        for told_day, period in spans
+    ]
+    found = read_metered(told(*rows), date(2025, 10, 27))
+    assert [(row.day.day, row.period) for row in found] == [(27, 1), (27, 48)]
+
+
+@pytest.mark.parametrize(
+    ("told_day", "period"),
+    [("2025-10-26", 48), ("2025-10-26", 1), ("2025-10-28", 2), ("2025-10-29", 1)],
+)
+def test_other_meters_of_the_neighbours_are_nonsense(told_day: str, period: int) -> None:
+    row = {**METERED_ROW, "settlementDate": told_day, "settlementPeriod": period}
+    with pytest.raises(Nonsense, match=f"about {told_day}"):
+        read_metered(told(row), date(2025, 10, 27))
+
+
+@pytest.mark.parametrize(("run", "known"), [("SF", "SF"), ("sf", None), (7, None), (None, None)])
+def test_the_settlement_run_of_meters(run: Any, known: str | None) -> None:
+    [output] = read_metered(told({**METERED_ROW, "settlementRunType": run}), DAY)
+    assert output.run == known
 
 
 @pytest.mark.parametrize("pair", [-7, 7, 40_000, -40_000, 2**40])

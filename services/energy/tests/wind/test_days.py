@@ -360,6 +360,22 @@ async def test_generation_outputs_and_prices_come_along(
     assert all(row["simulated"] for row in outputs)
 
 
+async def test_every_answer_is_kept_with_its_stamp(
+    elexon: Elexon, rows: Rows, process: Process, day: date
+) -> None:
+    for run in (Run.SF, Run.R1):
+        elexon.set_run(run)
+        await process("reingest", day, periods=(1, 1), outputs=True)
+    kept = await rows("elexon_answers")
+    assert {row["dataset"] for row in kept} == {
+        "stack/bid", "stack/offer", "bm-units", "generation", "system-prices", "pn",
+        "b1610/SF", "b1610/R1",
+    }  # fmt: skip
+    assert all(row["run_stamp"] for row in kept)
+    [register] = [row for row in kept if row["dataset"] == "bm-units"]
+    assert register["rows"] > 200
+
+
 async def test_what_fails_beside_the_stacks_fails_nothing_else(
     elexon: Elexon, rows: Rows, process: Process, quiet: date
 ) -> None:

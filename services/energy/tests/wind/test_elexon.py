@@ -9,7 +9,6 @@ import pytest
 
 from energy.wind import elexon as module
 from energy.wind.answers import (
-    Nonsense,
     read_generation,
     read_metered,
     read_notified,
@@ -19,6 +18,7 @@ from energy.wind.answers import (
 )
 from energy.wind.elexon import PATIENCE_OF_JOBS_S, NoAnswer, NotThere, open_elexon
 from energy.wind.elexon import Elexon as Client
+from energy.wind.fields import Nonsense
 from energy.wind.pace import Gate, Pace
 from simulation.elexon import Elexon, Fault, Resource
 
@@ -165,7 +165,7 @@ async def test_meters_and_notifications_of_a_day(asking: Client, day: date) -> N
     ("read", "body", "why"),
     [
         (read_units, b"[]", "empty"),
-        (read_units, b'{"data": null}', "not a list"),
+        (read_units, b'{"data": null}', "no list of data"),
         (read_units, b'[{"elexonBmUnit": 7}]', "text"),
         (read_units, b'[{"elexonBmUnit": "T_A-1", "generationCapacity": "lots"}]', "no number"),
         (read_units, b"[7]", "no object"),
@@ -282,8 +282,8 @@ def test_a_price_that_is_not_known_is_left_out() -> None:
     [
         (f'{{{PLACE}, "bmUnit": "T_A-1", "quantity": 1}}', "twice"),
         (
-            '{"settlementDate": "2025-03-05", "settlementPeriod": 1, "bmUnit": "T_A-1"}',
-            "about 2025-03-05",
+            '{"settlementDate": "2025-03-06", "settlementPeriod": 1, "bmUnit": "T_A-1"}',
+            "about 2025-03-06",
         ),
     ],
 )

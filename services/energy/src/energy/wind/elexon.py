@@ -24,7 +24,7 @@ from common.clock import now
 from energy.domain.settlement import day_start
 from energy.domain.wind import Side, StackRow
 from energy.wind import answers
-from energy.wind.answers import Nonsense
+from energy.wind.fields import Nonsense
 from energy.wind.pace import Gate, TooLong
 
 log = get_logger()
@@ -141,30 +141,39 @@ class Elexon:
 
     async def notifications(self, day: date, units: Sequence[str]) -> Parts:
         """Return what units meant to generate on a day. Raises as `stack`."""
-        return await self._outputs("/datasets/PN/stream", "pn", day, units, answers.read_notified)
+        span = (day_start(day), _day_end(day))
+        return await self._outputs(
+            "/datasets/PN/stream", "pn", span, units, lambda body: answers.read_notified(body, day)
+        )
 
     async def metered(self, day: date, units: Sequence[str]) -> Parts:
-        """Return what units' meters say of a day; nothing in its first days. Raises as `stack`."""
+        """Return what units' meters say of a day; nothing in its first days. Raises as `stack`.
+
+        Their rows carry the end of their half-hour, and nothing says whether a span means that or
+        the start: asked until the next midnight, the day is whole either way.
+        """
+        span = (day_start(day), day_start(day + timedelta(days=1)))
         return await self._outputs(
-            "/datasets/B1610/stream", "b1610", day, units, answers.read_metered
+            "/datasets/B1610/stream",
+            "b1610",
+            span,
+            units,
+            lambda body: answers.read_metered(body, day),
         )
 
     async def _outputs(
         self,
         path: str,
         dataset: str,
-        day: date,
+        span: tuple[datetime, datetime],
         units: Sequence[str],
-        read: Callable[[bytes, date], list[answers.Output]],
+        read: Callable[[bytes], list[answers.Output]],
     ) -> Parts:
         """Ask for some units at a time: all at once would be an answer of tens of megabytes."""
-        span = {"from": _instant(day_start(day)), "to": _instant(_day_end(day))}
+        query = {"from": _instant(span[0]), "to": _instant(span[1])}
         parts = [units[n : n + _UNITS_AT_A_TIME] for n in range(0, len(units), _UNITS_AT_A_TIME)]
         return await asyncio.gather(
-            *(
-                self._ask(dataset, path, {**span, "bmUnit": part}, lambda body: read(body, day))
-                for part in parts
-            )
+            *(self._ask(dataset, path, {**query, "bmUnit": part}, read) for part in parts)
         )
 
     async def _ask(

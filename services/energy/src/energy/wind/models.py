@@ -64,15 +64,19 @@ class ElexonAnswer(Fact, Base):
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     dataset: Mapped[str]
-    """stack/bid, stack/offer, generation, system-prices, pn, b1610."""
+    """stack/bid, stack/offer, generation, system-prices, pn, b1610/II (its run), bm-units."""
     settlement_date: Mapped[date]
+    """Of an answer about no day: when it was asked for."""
     settlement_period: Mapped[int] = mapped_column(SmallInteger)
     """Of an answer about a whole day: which part of the units it is about."""
     fetched_at: Mapped[datetime]
     checked_at: Mapped[datetime]
     """When the same answer was last given."""
     run_stamp: Mapped[datetime | None]
-    """The newest `createdDateTime` of its rows: it grows with each settlement run."""
+    """The newest `createdDateTime` of its rows: it grows with each settlement run.
+
+    Of answers whose rows have none: when they were fetched.
+    """
     rows: Mapped[int]
     sha256: Mapped[bytes]
     body: Mapped[bytes]

@@ -26,7 +26,7 @@ from energy.wind import recording
 from energy.wind.checking import check_days, wrong_summaries
 from energy.wind.days import COMPLETE, apply_day
 from energy.wind.elexon import PATIENCE_OF_JOBS_S, Elexon, NoAnswer, open_elexon
-from energy.wind.fetching import take
+from energy.wind.fetching import keep_answers, take
 from energy.wind.miners import Miner, miners_named
 from energy.wind.models import BmUnit, SettlementDay, SettlementPeriod
 from energy.wind.orders import Order, until_window
@@ -202,6 +202,7 @@ async def renew_units(runtime: Runtime, elexon: Elexon) -> dict[str, int]:
     told = await elexon.bm_units()
     async with runtime.worker_session() as session:
         today = day_of(now())
+        await keep_answers(session, today, [("bm-units", 0, told, told.fetched_at)])
         counts = await refresh(session, told.rows, today, simulated=told.simulated)
         await recording.note_progress(session, "bm-units", day=today, status=COMPLETE)
     return counts

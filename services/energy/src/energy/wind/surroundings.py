@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.clock import now
 from common.runtime import Runtime
-from energy.wind.answers import Generation, Price
+from energy.wind.answers import RUNS, Generation, Output, Price
 from energy.wind.elexon import Elexon, NoAnswer, Parts, Told
 from energy.wind.fetching import keep_answers
 from energy.wind.sql import copy, run, writing
@@ -95,7 +95,9 @@ async def take_generation(runtime: Runtime, elexon: Elexon, first: date, last: d
     except NoAnswer as error:
         return [f"wind generation of {first}: {error}"[:300]]
     async with runtime.worker_session() as session:
-        await keep_answers(session, first, [("generation", 0, told, None)])
+        published = [one.published_at for one in told.rows if one.published_at]
+        stamp = max(published, default=told.fetched_at)
+        await keep_answers(session, first, [("generation", 0, told, stamp)])
         await keep_generation(session, told)
     return [
         f"wind generation of {one.day} period {one.period}: land or sea is not told"
@@ -124,7 +126,8 @@ async def keep_generation(session: AsyncSession, told: Told[list[Generation]]) -
 
 async def keep_prices(session: AsyncSession, day: date, told: Told[list[Price]]) -> int:
     """Keep a day's imbalance prices, and the answer itself; return how many changed."""
-    stamp = max((one.run_stamp for one in told.rows if one.run_stamp), default=None)
+    stamps = [one.run_stamp for one in told.rows if one.run_stamp]
+    stamp = max(stamps, default=told.fetched_at)
     await keep_answers(session, day, [("system-prices", 0, told, stamp)])
     rows = [
         (day, one.period, one.price, one.net_imbalance_volume, one.run_stamp, told.simulated)
@@ -152,12 +155,20 @@ async def take_outputs(runtime: Runtime, elexon: Elexon, day: date) -> list[str]
     async with runtime.worker_session() as session:
         for name, parts in told.items():
             await keep_answers(
-                session, day, [(name, part, one, None) for part, one in enumerate(parts)]
+                session,
+                day,
+                [(_of_run(name, one), part, one, one.fetched_at) for part, one in enumerate(parts)],
             )
         await keep_outputs(
             session, day, frozenset(units), notified=told["pn"], metered=told["b1610"]
         )
     return failures
+
+
+def _of_run(name: str, told: Told[list[Output]]) -> str:
+    """Return the name of a data set with the newest settlement run that its rows are of."""
+    runs = {one.run for one in told.rows if one.run}
+    return f"{name}/{max(runs, key=RUNS.index)}" if runs else name
 
 
 async def keep_outputs(
