@@ -281,6 +281,8 @@ MIXED = [
         ({"demandratestructure": [[{"rate": 1}]]}, "demandratestructure"),
         ({"flatdemandstructure": [[{"rate": 1}]],
           "flatdemandmonths": [0] * 6 + [1] * 6}, "flatdemandstructure"),
+        ({"flatdemandstructure": [[{"rate": 1}], [{"rate": 9}]],
+          "flatdemandmonths": None}, "flatdemandmonths"),
         ({"demandwindow": 7}, "demandwindow"),
         ({"fixedchargeunits": "$/week"}, "fixedchargeunits"),
         ({"minchargeunits": "$/week"}, "minchargeunits"),

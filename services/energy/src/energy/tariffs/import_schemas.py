@@ -53,7 +53,7 @@ class ImportResult(BaseModel):
     ok: Literal[True] = True
     rate: RateView
     warnings: list[str]
-    """What the document says that no bill depends on."""
+    """What else is to be known: that the document is but a page of several."""
     series: SeriesView | None
     """The prices that came with it."""
 

@@ -160,9 +160,15 @@ def demand_steps(name: str, structure: Sequence[Sequence[DemandTier]], place: in
 
 
 def monthly_steps(rate: UrdbRate) -> list[Steps]:
-    """Return the monthly demand charge of each month."""
+    """Return the monthly demand charge of each month.
+
+    Raises:
+        DocumentRefused: it has several, and no months for them, or `demand_steps` refuses one.
+    """
     if not rate.flatdemandstructure:
         return [()] * 12
+    if rate.flatdemandmonths is None and len(rate.flatdemandstructure) > 1:
+        raise refusal("flatdemandmonths", "is missing beside several of flatdemandstructure")
     months = rate.flatdemandmonths or [0] * 12
     return [demand_steps("flatdemandstructure", rate.flatdemandstructure, one) for one in months]
 
