@@ -34,6 +34,7 @@ TOPICS: dict[str, Topic] = {
     "telemetry.command.v1": Topic(),
     "telemetry.half-hour.v1": Topic(),
     "energy.tariff.v1": Topic(compacted=True),
+    "energy.index-prices.v1": Topic(),
     "energy.signal.v1": Topic(),
     "energy.cost.v1": Topic(),
 }

@@ -77,7 +77,12 @@ SERVICE = Service(
         wind_mining.router,
         wind_production.router,
     ],
-    events=[tariff_events.TariffChanged, SignalChanged, cost_events.CostRated],
+    events=[
+        tariff_events.TariffChanged,
+        tariff_events.IndexPricesChanged,
+        SignalChanged,
+        cost_events.CostRated,
+    ],
     reactions=[
         facts.reactions,
         people.reactions,

@@ -202,13 +202,14 @@ async def test_steps_follow_the_months_total_whichever_day_comes_last(
 
 
 async def test_an_index_without_a_price_leaves_its_half_hours_unrated(
-    runtime: Runtime,
     client: AsyncClient,
     new_site: Make,
     new_rate: Make,
     close: Make,
     rate: Make,
     tenant_session: TenantSessions,
+    deliver: Make,
+    published: Published,
 ) -> None:
     made = await client.post(
         "/api/electricity/index-series", json={"name": "Day ahead", "currency": "USD"}
@@ -238,10 +239,50 @@ async def test_an_index_without_a_price_leaves_its_half_hours_unrated(
     ]
     path = f"/api/electricity/index-series/{series}/prices"
     assert (await client.post(path, json={"prices": prices})).is_success
-    await sweep(runtime)
+    told = (await published("energy.index-prices.changed.v1"))[-1]
+    await deliver("energy.index-prices.changed.v1", told["data"], version=told["version"])
     await rate()
     cost = await sums(tenant_session, DAY, NEXT)
     assert (cost.unrated_kwh, cost.energy_cost) == (0, Decimal("0.30"))
+
+
+async def test_a_corrected_price_of_an_index_rates_its_days_anew_however_late(
+    client: AsyncClient,
+    new_site: Make,
+    new_rate: Make,
+    close: Make,
+    rate: Make,
+    tenant_session: TenantSessions,
+    worker_session: Any,
+    deliver: Make,
+    published: Published,
+) -> None:
+    days = [DAY + timedelta(days=number) for number in range(3)]
+    prices = [{"start": day.isoformat(), "price_per_mwh": "100"} for day in days]
+    made = await client.post(
+        "/api/electricity/index-series",
+        json={"name": "Day ahead", "currency": "USD", "prices": prices},
+    )
+    assert made.is_success, made.text
+    series = made.json()["series"]["id"]
+    site = await new_site()
+    await new_rate(rate_type="index", flat_rate_usd_per_kwh=None, index_series_id=series)
+    for day in days:
+        await close(site, day, [(new_id(), None, 1.0, 1.0)])
+    await rate()
+    path = f"/api/electricity/index-series/{series}/prices"
+    corrected = {"start": days[1].isoformat(), "price_per_mwh": "50"}
+    assert (await client.post(path, json={"prices": [corrected]})).is_success
+    told = (await published("energy.index-prices.changed.v1"))[-1]
+    assert told["data"]["ends_at"] == days[2].isoformat().replace("+00:00", "Z")
+    # The message may come as late as it likes: nothing is looked for by the clock.
+    await deliver("energy.index-prices.changed.v1", told["data"], version=told["version"])
+    async with worker_session() as session:
+        due = select(RatingDue.day).where(RatingDue.site_id == site)
+        assert list(await session.scalars(due)) == [days[1].date()]
+    await rate()
+    costs = [row.energy_cost_usd for row in await rows_of(tenant_session, site)]
+    assert costs == [Decimal("0.1"), Decimal("0.05"), Decimal("0.1")]
 
 
 async def test_a_site_nobody_has_named_yet_is_rated_once_it_is_known(

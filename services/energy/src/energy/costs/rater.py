@@ -61,17 +61,6 @@ _UNRATED = text(
     "WHERE c.source = 'telemetry' AND c.rate_id IS NULL "
     "AND c.period_start >= now() - interval '40 days'"
 )
-_NEW_PRICES = text(
-    # Prices of an index that have come since the last look, or changed.
-    "INSERT INTO energy.rating_due (organisation_id, site_id, day, reason) "
-    "SELECT DISTINCT c.organisation_id, c.site_id, (c.period_start AT TIME ZONE t.timezone)::date, "
-    "'prices of an index' FROM energy.index_series s JOIN energy.electricity_rate_version v "
-    "ON v.organisation_id = s.organisation_id AND v.body ->> 'index_series_id' = s.id::text "
-    "JOIN energy.electricity_costs c ON c.organisation_id = v.organisation_id "
-    "AND c.rate_id = v.rate_id AND c.rate_version = v.version AND c.source = 'telemetry' "
-    "JOIN energy.site t ON t.id = c.site_id WHERE s.updated_at > now() - interval '20 minutes' "
-    "ON CONFLICT (site_id, day) DO NOTHING"
-)
 _MOVED = text(
     "SELECT DISTINCT s.organisation_id, s.id FROM energy.site s JOIN energy.cost_day d "
     "ON d.site_id = s.id WHERE d.timezone <> s.timezone"
@@ -160,7 +149,6 @@ async def sweep(runtime: Runtime) -> None:
     """Mark days that are over, or not rated, or of a site with another zone; forget old parts."""
     async with runtime.worker_session() as session:
         await session.execute(_UNFINISHED)
-        await session.execute(_NEW_PRICES)
         unrated = [(row.organisation_id, row.site_id) for row in await session.execute(_UNRATED)]
         moved = [row.id for row in await session.execute(_MOVED)]
         await session.execute(_PRUNE, {"before": now() - PARTS_KEPT})

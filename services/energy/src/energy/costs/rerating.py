@@ -79,6 +79,26 @@ async def tariff_changed(session: AsyncSession, event: Received[TariffChanged]) 
     await mark_changed(session, list(await session.scalars(query.order_by(Site.id))))
 
 
+class IndexPricesChanged(BaseModel):
+    series_id: UUID
+    starts_at: AwareDatetime
+    ends_at: AwareDatetime | None = None
+
+
+@reactions.on("energy.index-prices.changed.v1")
+async def index_prices_changed(session: AsyncSession, event: Received[IndexPricesChanged]) -> None:
+    """Mark the recorded days that prices of an index decide."""
+    told = event.data
+    start, end = told.starts_at, told.ends_at or now() + timedelta(days=1)
+    if start >= end:
+        return
+    query = select(Site).where(Site.organisation_id == event.organisation_id).order_by(Site.id)
+    for site in list(await session.scalars(query)):
+        held = await tariffs_between(session, site_id=site.id, start=start, end=end)
+        if any(rated.index_series_id == told.series_id for _, _, rated in held):
+            await mark_span(session, [site], start, end, reason="prices of an index")
+
+
 async def mark_changed(session: AsyncSession, sites: Iterable[Site]) -> None:
     """Mark the days of which a half-hour stands under another tariff than the one in force."""
     found = list(sites)

@@ -37,3 +37,17 @@ class TariffChanged(Event):
     removed: bool
     changed_at: datetime
     """When this was said: a mean that changes by itself is said again, at least once a week."""
+
+
+class IndexPricesChanged(Event):
+    """Prices of an index that have come, or are others than before."""
+
+    type: ClassVar[str] = "energy.index-prices.changed.v1"
+    aggregate: ClassVar[str] = "series_id"
+
+    series_id: UUID
+    starts_at: datetime
+    """From here on a price may be another."""
+    ends_at: datetime | None
+    """Until here: the next price that was there before. None: without end."""
+    changed_at: datetime

@@ -18,7 +18,9 @@ from common.clock import now
 from common.errors import Conflict, Invalid, NotFound
 from common.ids import new_id
 from common.tabular import RowError, parse_rows, read_table
+from energy.db import Outbox
 from energy.tariffs.activation import one_at_a_time
+from energy.tariffs.events import IndexPricesChanged
 from energy.tariffs.index_schemas import NewSeries, PriceRow, PriceView, SeriesView
 from energy.tariffs.models import IndexPrice, IndexSeries, RateVersion
 from energy.tariffs.publishing import note
@@ -165,10 +167,30 @@ async def add_prices(
         )
     if rows:
         series.updated_at = now()
+        session.add(Outbox.of(await _changed(session, series, prices)))
         await note(
             session, principal, "index-series.prices", series.id, object_type=_KIND, count=len(rows)
         )
     return len(rows)
+
+
+async def _changed(
+    session: AsyncSession, series: IndexSeries, prices: Sequence[Price]
+) -> IndexPricesChanged:
+    """Return since when and until when prices are other: each lasts at most to the next."""
+    starts = [price.starts_at for price in prices]
+    following = await session.scalar(
+        select(func.min(IndexPrice.starts_at)).where(
+            IndexPrice.series_id == series.id, IndexPrice.starts_at > max(starts)
+        )
+    )
+    return IndexPricesChanged(
+        organisation_id=series.organisation_id,
+        series_id=series.id,
+        starts_at=min(starts),
+        ends_at=following,
+        changed_at=series.updated_at,
+    )
 
 
 def _chunks(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
