@@ -7,6 +7,8 @@ from pydantic_settings import SettingsConfigDict
 
 from common.settings import ServiceSettings
 
+_CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]"
+
 
 class Settings(ServiceSettings):
     """Settings of energy."""
@@ -50,7 +52,7 @@ class Settings(ServiceSettings):
     """Settlement periods in one step of a job."""
     wind_pause_s: float = Field(default=0.0, ge=0, le=30)
     """Rest between two such steps."""
-    wind_window: str = Field(default="22:00-06:00", pattern=r"^\d\d:\d\d-\d\d:\d\d$")
+    wind_window: str = Field(default="22:00-06:00", pattern=rf"^{_CLOCK}-{_CLOCK}$")
     """When history is filled in, in British time; the same time twice means always."""
     wind_models: str = Field(default="S19J_PRO,M20S,S9", pattern=r"[^\s,]")
     """Miner models that bitcoin is calculated for, by name or alias, with commas between; one at

@@ -141,6 +141,9 @@ async def test_what_the_command_tells(
         ("calculate 2025-03-04 --models S99", "No such miner model"),
         ("verify --from 2025-03-05 --to 2025-03-04", "cannot be processed"),
         ("reingest 2008-03-04", "no settlement stacks of that day"),
+        ("reingest 2025-03-04 --from 2025-03-01", "Name a day, or --from and --to"),
+        ("verify 2025-03-04 --from 2025-03-04 --to 2025-03-05", "Name a day, or --from and --to"),
+        ("reingest --from 2024-01-01 --to 2025-01-01", "At most 366 days"),
     ],
 )
 async def test_what_the_command_refuses(

@@ -187,6 +187,35 @@ async def test_history_waits_for_the_window(
     assert waiting.cursor == begun.cursor
 
 
+async def test_history_goes_by_the_batch_and_rests_between(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, elexon: Elexon
+) -> None:
+    """Batch and pause are settings: 48 periods by 20 are three steps, each with its rest."""
+    rests: list[float] = []
+    sleep = asyncio.sleep
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+        await sleep(0 if seconds == 7.0 else seconds)
+
+    monkeypatch.setattr(runtime.settings, "wind_batch_periods", 20)
+    monkeypatch.setattr(runtime.settings, "wind_pause_s", 7.0)
+    day = elexon.britain.next_of_kind(date(2025, 3, 1), Kind.CALM)
+    order = Order(kind="backfill", first=day, last=day, at_once=True, outputs=False)
+    steps: list[str] = []
+    progress = await processing.advance(runtime, order, {})
+    monkeypatch.setattr(asyncio, "sleep", rest)
+    while progress.result is None:
+        progress = await processing.advance(runtime, order, progress.cursor)
+        steps.append(progress.step)
+    assert [step for step in steps if "periods" in step and "fetch" not in step] == [
+        f"{day}: periods 1-20, 20 of 48",
+        f"{day}: periods 21-40, 40 of 48",
+        f"{day}: periods 41-48, 48 of 48",
+    ]
+    assert rests.count(7.0) == 3
+
+
 async def test_a_job_that_fails_says_so_in_its_run(
     runtime: Runtime, rows: Rows, process: Process
 ) -> None:
@@ -277,7 +306,9 @@ TOMORROW = (day_of(now()) + timedelta(days=1)).isoformat()
         ({"date": "2025-03-04", "models": ["S99"]}, "miner_model_unknown"),
         ({"date": "2025-03-04", "models": [""]}, None),
         ({"date": "2025-03-04", "models": ["x" * 129]}, None),
+        ({"date": "2025-03-04", "models": ["S9\x00"]}, None),
         ({"date": "2025-03-04", "what": 1}, None),
+        ({"from": "2024-01-01", "to": "2025-01-01"}, "bad_range"),  # 367 days
     ],
 )
 async def test_orders_that_cannot_be(
@@ -289,9 +320,51 @@ async def test_orders_that_cannot_be(
         assert answer.json()["code"] == code
 
 
-@pytest.mark.parametrize("path", ["/api/wind/days/2025-02-30", "/api/wind/verify/20250304"])
+async def test_an_order_too_long_names_the_limit_and_the_way(client: httpx.AsyncClient) -> None:
+    body = {"from": "2024-01-01", "to": "2025-01-01"}
+    for path in ("ingest", "reconcile", "process-missing", "generation"):
+        refused = await client.post(f"/api/wind/{path}", json=body)
+        assert (refused.status_code, refused.json()["field"]) == (422, "to"), refused.text
+        assert "At most 366 days" in refused.json()["detail"]
+        assert "backfill" in refused.json()["detail"]
+    # What asks Elexon for nothing that is here, and goes day by day, may mean all of history.
+    for path in ("backfill", "calculate-all", "verify"):
+        accepted = await client.post(f"/api/wind/{path}", json={"from": "2009-01-01"})
+        assert accepted.status_code == 202, accepted.text
+
+
+@pytest.mark.parametrize(
+    "path", ["days/2025-02-30", "verify/20250304", f"days/{TOMORROW}", f"verify/{TOMORROW}"]
+)
 async def test_days_that_cannot_be(client: httpx.AsyncClient, path: str) -> None:
-    assert (await client.get(path)).status_code == 422
+    assert (await client.get(f"/api/wind/{path}")).status_code == 422
+
+
+async def test_the_day_that_runs_can_be_looked_at(client: httpx.AsyncClient) -> None:
+    today = day_of(now())
+    assert (await client.get(f"/api/wind/days/{today}")).json()["day"] is None
+    assert not (await client.get(f"/api/wind/verify/{today}")).json()["complete"]
+
+
+async def test_days_from_after_to_are_no_list(client: httpx.AsyncClient) -> None:
+    refused = await client.get("/api/wind/days?from=2025-03-05&to=2025-03-04")
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_range")
+    assert refused.json()["field"] == "to"
+    assert (await client.get("/api/wind/days?from=2025-03-05&to=2025-03-05")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["days", "runs", "bm-units"])
+async def test_lists_have_pages(client: httpx.AsyncClient, process: Process, path: str) -> None:
+    await process("reingest", date(2025, 3, 4), periods=(1, 1))
+    listed = f"/api/wind/{path}"
+    for query in ("page_size=0", "page_size=-1", "page_size=1000000000", "page=0", "page=-1"):
+        refused = await client.get(f"{listed}?{query}")
+        assert (refused.status_code, refused.json()["field"]) == (422, query.partition("=")[0])
+    assert "200" in (await client.get(f"{listed}?page_size=1000000000")).json()["detail"]
+    first = (await client.get(f"{listed}?page_size=1")).json()
+    assert len(first["items"]) == 1
+    beyond = (await client.get(f"{listed}?page_size=1&page={first['total'] + 1}")).json()
+    assert (beyond["items"], beyond["total"]) == ([], first["total"])
 
 
 async def test_a_day_nobody_asked_for_is_missing(client: httpx.AsyncClient) -> None:
@@ -331,6 +404,17 @@ async def test_the_register_and_whose_farm_a_unit_is(
     assert (answer.json()["farm_name"], answer.json()["farm_is_stated"]) == ("Beinn Mhòr", True)
     missing = await admin.put("/api/wind/bm-units/T_NOPE/farm", json=body)
     assert missing.status_code == 404
+    for name in ("", "x" * 129, "Beinn\x00", "Beinn\nMhòr"):
+        refused = await admin.put(path, json={"farm_name": name})
+        assert (refused.status_code, refused.json()["field"]) == (422, "farm_name"), name
+    assert "128" in (await admin.put(path, json={"farm_name": "x" * 129})).json()["detail"]
+    for odd in ("bm-units/T_%00/farm", "bm-units/T_%0A/farm"):
+        assert (await admin.put(f"/api/wind/{odd}", json=body)).status_code == 422
+    assert (await client.get("/api/wind/bm-units?fuel_type=%00")).status_code == 422
+    html = "<script>alert('Beinn')</script>"  # text as any other: who shows it escapes it
+    shown = await admin.put(path, json={"farm_name": html})
+    assert shown.json()["farm_name"] == html
+    assert shown.headers["content-type"] == "application/json"
 
 
 async def test_the_register_is_taken_anew(

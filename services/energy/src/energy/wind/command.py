@@ -19,7 +19,7 @@ from common.runtime import Runtime
 from energy.domain.settlement import day_of
 from energy.settings import Settings
 from energy.wind.miners import miners_named
-from energy.wind.orders import Kind, Order, check_order, read_periods
+from energy.wind.orders import BadRange, Kind, Order, check_order, read_periods
 from energy.wind.processing import carry_out
 from energy.wind.schemas import read_day
 
@@ -64,7 +64,13 @@ def _day(written: str) -> date:
 
 
 def order_of(chosen: argparse.Namespace, today: date) -> Order:
-    """Return what the command line orders."""
+    """Return what the command line orders.
+
+    Raises:
+        BadRange: a day is named, and the first of several as well.
+    """
+    if chosen.date and chosen.first:
+        raise BadRange("Name a day, or --from and --to.", field="date")
     kind = cast("Kind", chosen.action)
     yesterday = today - timedelta(days=1)
     first: date | None = chosen.first or chosen.date

@@ -6,12 +6,15 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, ClassVar, Literal
 
 from common.errors import Invalid
-from energy.domain.settlement import EARLIEST_DAY, ZONE, days_between, periods_in
+from energy.domain.settlement import EARLIEST_DAY, ZONE, periods_in
 
 Kind = Literal[
     "reingest", "calculate", "verify", "reconcile", "process-missing", "backfill", "generation",
 ]  # fmt: skip
-MOST_DAYS = 7_400
+MOST_DAYS = 366
+"""In one order that asks Elexon for every day of it: its job ends within hours, not weeks."""
+_ALL_OF_HISTORY: tuple[Kind, ...] = ("backfill", "calculate", "verify")
+"""Orders that may mean any days: they ask for nothing that is here, or for nothing at all."""
 
 
 class OutsideHistory(Invalid):
@@ -43,9 +46,9 @@ class Order:
     """Do not wait for the off-peak window."""
 
     @property
-    def days(self) -> list[date]:
-        """Return the days, in order."""
-        return days_between(self.first, self.last)
+    def day_count(self) -> int:
+        """Return how many days are meant."""
+        return (self.last - self.first).days + 1
 
     @property
     def fetches(self) -> bool:
@@ -101,8 +104,12 @@ def check_order(order: Order, today: date) -> Order:
             )
     if order.first > order.last:
         raise BadRange(f"The range ends ({order.last}) before it begins.", field="to")
-    if len(order.days) > MOST_DAYS:
-        raise BadRange(f"At most {MOST_DAYS} days can be processed at once.", field="to")
+    if order.day_count > MOST_DAYS and order.kind not in _ALL_OF_HISTORY:
+        raise BadRange(
+            f"At most {MOST_DAYS} days can be ordered at once, and these are {order.day_count}; "
+            "backfill fills in all of history.",
+            field="to",
+        )
     if order.periods is not None:
         _check_periods(order.periods, order)
     return order

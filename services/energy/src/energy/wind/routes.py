@@ -18,6 +18,7 @@ from energy.wind.miners import MinerModelUnknown
 from energy.wind.orders import BadRange, NoSuchPeriods, OutsideHistory
 from energy.wind.processing import RegisterUnavailable
 from energy.wind.schemas import (
+    TEXT,
     Backfill,
     BmUnitState,
     CalculateAll,
@@ -134,7 +135,7 @@ async def show_verification(date: Day, runtime: RuntimeDep, _: WindReader) -> Ve
     return await state.verification(runtime, date)
 
 
-@router.get("/days")
+@router.get("/days", responses=problems(BadRange))
 async def list_wind_days(
     page: PageQuery,
     session: Session,
@@ -170,7 +171,7 @@ async def list_bm_units(
     page: PageQuery,
     session: Session,
     _: WindReader,
-    fuel_type: Annotated[str | None, Query(max_length=40)] = "WIND",
+    fuel_type: Annotated[str | None, Query(max_length=40, pattern=TEXT)] = "WIND",
     on: Annotated[Day | None, Query(description="As they were on a day")] = None,
 ) -> Page[BmUnitState]:
     """List BM units with their farm and lead party; wind units unless another fuel is named."""
@@ -185,7 +186,7 @@ async def refresh_bm_units(runtime: RuntimeDep, _: WindWriter) -> RegisterState:
 
 @router.put("/bm-units/{bm_unit}/farm", responses=problems(UnitUnknown, NotFound))
 async def state_farm(
-    bm_unit: Annotated[str, Path(max_length=64)],
+    bm_unit: Annotated[str, Path(max_length=64, pattern=TEXT)],
     body: FarmStated,
     session: Session,
     runtime: RuntimeDep,

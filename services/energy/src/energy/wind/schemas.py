@@ -20,7 +20,9 @@ def read_day(value: object) -> object:
 
 
 Day = Annotated[date, BeforeValidator(read_day)]
-Name = Annotated[str, Field(min_length=1, max_length=128)]
+TEXT = r"^[^\x00-\x1f\x7f]+$"
+"""No control characters: a name that the database could not even be asked for."""
+Name = Annotated[str, Field(min_length=1, max_length=128, pattern=TEXT)]
 
 
 class Span(BaseModel):
@@ -192,7 +194,7 @@ class FarmStated(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    farm_name: str = Field(min_length=1, max_length=128)
+    farm_name: str = Field(min_length=1, max_length=128, pattern=TEXT)
 
 
 class RegisterState(BaseModel):

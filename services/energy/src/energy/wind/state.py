@@ -1,6 +1,6 @@
 """Reading how complete wind is: days, periods, runs, processes, units."""
 
-from datetime import date, timedelta
+from datetime import date
 from typing import ClassVar, Literal, cast
 
 from sqlalchemy import select
@@ -25,7 +25,7 @@ from energy.wind.models import (
     SettlementDay,
     SettlementPeriod,
 )
-from energy.wind.orders import OutsideHistory
+from energy.wind.orders import BadRange, OutsideHistory
 from energy.wind.processing import RegisterUnavailable, gate_of, renew_units
 from energy.wind.schemas import (
     BmUnitState,
@@ -53,7 +53,13 @@ async def days(
     last: date | None,
     status: Literal["complete", "incomplete"] | None,
 ) -> Page[DayState]:
-    """Return a page of the days that are here."""
+    """Return a page of the days that are here.
+
+    Raises:
+        BadRange: the range is turned round.
+    """
+    if first is not None and last is not None and first > last:
+        raise BadRange(f"The range ends ({last}) before it begins.", field="to")
     query = select(SettlementDay).order_by(SettlementDay.settlement_date.desc())
     if first is not None:
         query = query.where(SettlementDay.settlement_date >= first)
@@ -104,8 +110,11 @@ async def day_detail(session: AsyncSession, day: date) -> DayDetail:
 
 
 def _check_day(day: date) -> None:
-    if not EARLIEST_DAY <= day <= day_of(now()) + timedelta(days=1):
-        raise OutsideHistory(f"There is nothing of {day}.", field="date")
+    today = day_of(now())
+    if not EARLIEST_DAY <= day <= today:
+        raise OutsideHistory(
+            f"{day} does not lie between {EARLIEST_DAY} and today, {today}.", field="date"
+        )
 
 
 async def verification(runtime: Runtime, day: date) -> Verification:

@@ -15,6 +15,7 @@ from energy.facts.reading import model_named
 from energy.settings import Settings
 from energy.wind.miners import MinerModelUnknown
 from energy.wind.models import BmUnit, CurtailmentRecord
+from energy.wind.schemas import TEXT
 from energy.wind.summary_models import BitcoinYearlySummary, FarmDailySummary
 from energy.wind_views.figures import Currency
 
@@ -22,8 +23,6 @@ SoFlag = Literal["true", "any"]
 NO_MODEL = ""
 """For sums of which the bitcoin is not asked."""
 MAX_NAME = 128
-TEXT = r"^[^\x00-\x1f\x7f]+$"
-"""No control characters: a name that the database could not even be asked for."""
 
 
 class NoWindData(NotFound):

@@ -14,7 +14,8 @@ from energy.domain.settlement import EARLIEST_DAY, NoSuchPeriod, day_start, peri
 from energy.domain.wind import btc
 from energy.facts.reading import epoch_at, model_named
 from energy.wind.miners import DifficultyUnavailable, MinerModelUnknown
-from energy.wind_views.asking import MAX_NAME, TEXT
+from energy.wind.schemas import TEXT
+from energy.wind_views.asking import MAX_NAME
 from energy.wind_views.figures import Bitcoin, BitcoinRate, Difficulty, Quantity
 from energy.wind_views.spans import strict_day
 
