@@ -4,7 +4,6 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,14 +12,11 @@ from energy.domain.wind import (
     Side,
     StackRow,
     btc,
-    btc_of_many,
     btc_per_mwh,
     energy_of_levels,
     objection,
     payment,
     sort_stack,
-    subsidy_at,
-    whole_miners_of_many,
 )
 
 D1, D2 = Decimal(110568428300952), Decimal(112149504190349)
@@ -123,14 +119,6 @@ def test_the_month_of_document_002(spec: Spec, answer: str) -> None:
     assert mined("326031.768", spec, FALLBACK).quantize(Decimal("1e-5")) == Decimal(answer)
 
 
-@pytest.mark.parametrize(
-    ("height", "sat"),
-    [(839_999, 625_000_000), (840_000, 312_500_000), (1_050_000, 156_250_000), (6_930_000, 0)],
-)
-def test_subsidy_by_height(height: int, sat: int) -> None:
-    assert subsidy_at(height) == Decimal(sat) / 10**8
-
-
 def test_the_share_of_the_work_gives_the_same() -> None:
     """Miners times TH/s, by the network's hashrate, times three blocks: document 002's form."""
     for spec in (S19J_PRO, M20S, S9):
@@ -150,18 +138,6 @@ def test_bitcoin_is_linear_in_energy(a: Decimal, b: Decimal, spec: Spec) -> None
     assert abs(mined(str(a + b), spec) - parts) < Decimal("1e-24")
     per_mwh = btc_per_mwh(*spec, D1, SUBSIDY)
     assert abs(a * per_mwh - mined(str(a), spec)) < Decimal("1e-20")
-
-
-@given(st.lists(st.integers(0, 10**13), min_size=1, max_size=30))
-def test_the_quick_twin_agrees_with_the_exact_one(mwh_e9: list[int]) -> None:
-    exact = [btc(Decimal(n).scaleb(-9), *S9, D1, SUBSIDY).btc for n in mwh_e9]
-    quick = btc_of_many(np.array(mwh_e9) / 1e9, btc_per_mwh(*S9, D1, SUBSIDY))
-    assert np.allclose(quick, [float(one) for one in exact], rtol=1e-12, atol=0)
-    whole = [btc(Decimal(n).scaleb(-9), *S9, D1, SUBSIDY, whole_miners=True).btc for n in mwh_e9]
-    one_miner = btc(Decimal("0.0006615"), *S9, D1, SUBSIDY, whole_miners=True)
-    assert one_miner.miners == 1
-    counted = whole_miners_of_many(np.array(mwh_e9, np.int64), S9[1], one_miner.btc)
-    assert np.allclose(counted, [float(one) for one in whole], rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize(

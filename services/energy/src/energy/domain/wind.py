@@ -15,9 +15,6 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 WIND = "WIND"
 Side = Literal["bid", "offer"]
 Reason = Literal[
@@ -163,27 +160,6 @@ def btc_per_mwh(
 ) -> Decimal:
     """Return what a machine mines with one MWh; bitcoin is linear in the energy."""
     return btc(Decimal(1), hashrate_ths, power_w, difficulty, subsidy_btc).btc
-
-
-def btc_of_many(mwh: NDArray[np.float64], per_mwh: Decimal) -> NDArray[np.float64]:
-    """Return the linear bitcoin of many amounts of energy; `btc` is exact, this is quick."""
-    return mwh * float(per_mwh)
-
-
-def whole_miners_of_many(
-    mwh_e9: NDArray[np.int64], power_w: Decimal, whole_miner_btc: Decimal
-) -> NDArray[np.float64]:
-    """Return the bitcoin of the whole machines that amounts of energy (1e-9 MWh) feed.
-
-    whole_miner_btc: what one machine mines in a half-hour. The machines are counted in integers.
-    """
-    milliwatts = int(power_w * 1000)
-    return (mwh_e9 * 2 // milliwatts).astype(np.float64) * float(whole_miner_btc)
-
-
-def subsidy_at(height: int) -> Decimal:
-    """Return the subsidy of the block of a height, in BTC: halved every 210,000 blocks."""
-    return Decimal(50 * 10**8 >> (height // 210_000)) / 10**8
 
 
 def energy_of_levels(from_mw: Decimal, to_mw: Decimal, seconds: int) -> Decimal:
