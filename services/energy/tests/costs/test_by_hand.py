@@ -105,6 +105,30 @@ async def test_a_location_that_is_a_sites_is_the_site(
     assert await refused(client, **A_DAY, location="Odessa") == (422, "record_refused")
 
 
+@pytest.mark.parametrize("place", [{"location": "ODESSA"}, {"miner_ip": "10.0.0.7"}])
+async def test_telemetry_of_what_becomes_known_later_counts_before_a_record(
+    client: AsyncClient,
+    new_site: Make,
+    new_miner: Make,
+    new_rate: Make,
+    close: Make,
+    rate: Make,
+    place: dict[str, str],
+) -> None:
+    await new_rate()
+    later = {"period_start": (DAY + HALF_HOUR).isoformat(),
+             "period_end": (DAY + 2 * HALF_HOUR).isoformat()}  # fmt: skip
+    for span in (AN_HALF_HOUR, later):
+        await kept(client, **span, total_kwh="2", **place)
+    assert await total(client, **place) == "0.480000"
+    site = await new_site(location="Odessa")
+    machine = await new_miner(site, ip="10.0.0.7")
+    await close(site, DAY, [(machine, None, 1.5, 100.0)])
+    await rate()
+    for scope in ({}, place):
+        assert await total(client, **scope) == "0.420000"
+
+
 async def test_spellings_of_one_location_are_one(client: AsyncClient, new_rate: Make) -> None:
     await new_rate(daily_service_charge_usd="0.50")
     first = await kept(client, **A_DAY, location="Barn  West")

@@ -8,7 +8,7 @@ from sqlalchemy.orm import aliased
 
 from energy.costs.models import ElectricityCost, SiteCharge
 from energy.costs.sums import Scope
-from energy.facts.models import Site
+from energy.facts.models import Miner, Site
 from energy.tariffs.places import folded, is_folded
 
 
@@ -24,9 +24,9 @@ def counted(scope: Scope) -> ColumnElement[bool]:
         by_ip: ColumnElement[bool] = false()
         if scope.miner_ip is not None:  # a machine that is known is meant by its id
             by_ip = and_(table.miner_id.is_(None), table.miner_ip == scope.miner_ip)
-        return and_(~table.superseded, or_(named, by_ip))
+        return and_(_in_force(), or_(named, by_ip))
     if scope.client_id is not None:
-        return and_(~table.superseded, table.client_id == scope.client_id)
+        return and_(_in_force(), table.client_id == scope.client_id)
     whole = aliased(ElectricityCost)
     covered = (
         select(whole.id)
@@ -45,7 +45,35 @@ def counted(scope: Scope) -> ColumnElement[bool]:
         )
         .exists()
     )
-    return and_(~table.superseded, or_(of_fleet(), ~covered))
+    return and_(_in_force(), or_(of_fleet(), ~covered))
+
+
+def _in_force() -> ColumnElement[bool]:
+    """Return which records telemetry has not taken the place of.
+
+    Of a site that was known when the record was made, rating says so. Of one that became known
+    later, its location or a machine's address tells.
+    """
+    table, told = ElectricityCost, aliased(ElectricityCost)
+    names = (folded(column) == folded(table.location) for column in (Site.location, Site.name))
+    at_location = select(Site.id).where(or_(*names)).correlate(table)
+    at_address = (
+        select(Miner.site_id)
+        .where(Miner.ip == table.miner_ip, Miner.removed.is_(False))
+        .correlate(table)
+    )
+    told_since = (
+        select(told.id)
+        .where(
+            told.source == "telemetry",
+            told.period_start < table.period_end,
+            told.period_end > table.period_start,
+            or_(told.site_id.in_(at_location), told.site_id.in_(at_address)),
+        )
+        .correlate(table)
+        .exists()
+    )
+    return and_(~table.superseded, or_(table.site_id.is_not(None), ~told_since))
 
 
 def of_fleet() -> ColumnElement[bool]:

@@ -151,7 +151,8 @@ async def _site(session: AsyncSession, wish: RecordOrder, miner: Miner | None) -
 
 
 def _span(wish: RecordOrder, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    hour = now().astimezone(zone).replace(minute=0, second=0, microsecond=0)
+    # The place's own hour, which no midnight of its cuts; hours elapse in UTC.
+    hour = now().astimezone(zone).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
     if (wish.period_start is None) != (wish.period_end is None):
         raise RecordRefused("Give period_start and period_end, or neither.", field="period_start")
     given = (wish.period_start or hour - timedelta(hours=1), wish.period_end or hour)
