@@ -16,6 +16,7 @@ from energy.wind.orders import Kind, Order
 from energy.wind.pace import Gate
 from energy.wind.processing import carry_out
 from simulation.elexon import Elexon, serve
+from simulation.elexon import Kind as KindOfDay
 
 MODELS = {
     "S19J_PRO": ("Antminer S19j Pro 100T", 100.0, 3050.0),
@@ -146,6 +147,12 @@ def rows(runtime: Runtime) -> Callable[..., Awaitable[list[dict[str, Any]]]]:
 def day() -> date:
     """A busy day of the simulated world, and of document 002."""
     return date(2025, 3, 4)
+
+
+@pytest.fixture
+def quiet(elexon: Elexon) -> date:
+    """A day on which little is turned down."""
+    return elexon.britain.next_of_kind(date(2025, 3, 1), KindOfDay.QUIET)
 
 
 @pytest.fixture

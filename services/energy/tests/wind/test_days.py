@@ -39,12 +39,6 @@ FORGET_MONTHS = text("DELETE FROM energy.monthly_summaries")
 pytestmark = pytest.mark.usefixtures("models", "epochs")
 
 
-@pytest.fixture
-def quiet(elexon: Elexon) -> date:
-    """A day on which little is turned down."""
-    return elexon.britain.next_of_kind(date(2025, 3, 1), Kind.QUIET)
-
-
 async def told_by_elexon(asking: Client, day: date) -> list[tuple[int, Any]]:
     """The rows of a day that count, worked out here by other means than the service's."""
     wind = {unit.bm_unit for unit in (await asking.bm_units()).rows if unit.fuel_type == "WIND"}
@@ -179,35 +173,6 @@ async def test_known_answer_12_one_500_makes_a_day_incomplete(
     assert (failed["settlement_period"], failed["status"]) == (7, "failed")
     assert failed["error"] == "status 500"
     assert not await rows("elexon_answers", "settlement_period = 7 AND dataset LIKE 'stack/%'")
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        Fault.STATUS_500, Fault.TRUNCATED, Fault.HTML, Fault.NULL_DATA, Fault.WRONG_TYPES,
-        Fault.DUPLICATES, Fault.OTHER_DATE, Fault.MISSING,
-    ],
-)  # fmt: skip
-async def test_a_fault_never_overwrites_what_is_known(
-    elexon: Elexon, everything: Everything, rows: Rows, process: Process, quiet: date, fault: Fault
-) -> None:
-    await process("reingest", quiet, periods=(8, 10))
-    before = await everything()
-    elexon.fault(fault, Resource.STACK, period=9)
-    report = await process("reingest", quiet, periods=(9, 9))
-    assert not report["complete"]
-    [failed] = await rows("settlement_periods", "status = 'failed'")
-    assert failed["settlement_period"] == 9
-    after = await everything()
-    for table in ("curtailment_records", "historical_bitcoin_calculations"):
-        assert after[table] == before[table]
-    assert (
-        after["daily_summaries"][0]["total_curtailed_energy"]
-        == (before["daily_summaries"][0]["total_curtailed_energy"])
-    )
-    elexon.heal()
-    await process("process-missing", quiet, periods=(8, 10))
-    assert await rows("settlement_periods", "status <> 'complete'") == []
 
 
 async def test_a_change_of_one_half_hour_reaches_everything(
@@ -376,18 +341,6 @@ async def test_every_answer_is_kept_with_its_stamp(
     assert register["rows"] > 200
 
 
-async def test_what_fails_beside_the_stacks_fails_nothing_else(
-    elexon: Elexon, rows: Rows, process: Process, quiet: date
-) -> None:
-    for resource in (Resource.BY_TYPE, Resource.PRICES, Resource.PHYSICAL, Resource.METERED):
-        elexon.fault(Fault.HTML, resource)
-    report = await process("reingest", quiet, outputs=True)
-    assert report["complete"]
-    assert len(report["failures"]) == 4
-    [daily] = await rows("daily_summaries")
-    assert daily["total_wind_generation"] is None
-
-
 async def test_a_unit_changes_hands(
     elexon: Elexon, rows: Rows, process: Process, runtime: Runtime, day: date
 ) -> None:
@@ -404,58 +357,6 @@ async def test_a_unit_changes_hands(
     await process("calculate", day)
     [after] = await rows("farm_daily_summaries", "farm_id = :unit", unit=farm["farm_id"])
     assert after["lead_party_name"] == farm["lead_party_name"]
-
-
-async def test_generation_is_taken_by_itself(
-    elexon: Elexon, rows: Rows, process: Process, day: date
-) -> None:
-    elexon.fault(Fault.STATUS_500, Resource.BY_TYPE)
-    await process("reingest", day)
-    assert (await rows("daily_summaries"))[0]["total_wind_generation"] is None
-    elexon.heal()
-    report = await process("generation", day - timedelta(days=4), day + timedelta(days=5))
-    assert elexon.calls[Resource.BY_TYPE] >= 2  # at most six days at once
-    assert (report["days_processed"], report["days_complete"]) == (1, 1)
-    assert len(await rows("wind_generation_data")) == 10 * 48
-    [daily], [year] = await rows("daily_summaries"), await rows("yearly_summaries")
-    assert daily["total_wind_generation"] == year["total_wind_generation"] > 0
-
-
-async def test_generation_of_the_week_in_which_the_clocks_go_back(
-    rows: Rows, process: Process
-) -> None:
-    """It is an hour longer than the seven days that Elexon gives at most."""
-    report = await process("generation", date(2025, 10, 20), date(2025, 10, 26))
-    assert report["failures"] == []
-    assert report["complete"]
-    assert len(await rows("wind_generation_data")) == 6 * 48 + 50
-
-
-async def test_generation_that_fails_is_not_complete(elexon: Elexon, process: Process) -> None:
-    elexon.fault(Fault.STATUS_500, Resource.BY_TYPE)
-    report = await process("generation", date(2025, 3, 4))
-    assert report["failures"] == ["wind generation of 2025-03-04: status 500"]
-    assert not report["complete"]
-
-
-async def test_generation_without_one_type_is_not_known(
-    elexon: Elexon, rows: Rows, process: Process, quiet: date
-) -> None:
-    elexon.fault(Fault.LOST_ROWS, Resource.BY_TYPE)  # those of wind on land
-    report = await process("reingest", quiet)
-    assert report["failures"][0] == f"wind generation of {quiet} period 1: land or sea is not told"
-    assert report["failures_seen"] == 48
-    assert await rows("wind_generation_data") == []
-    [daily] = await rows("daily_summaries")
-    assert daily["total_wind_generation"] is None
-    assert not (await process("generation", quiet))["complete"]
-    # What is known does not become unknown.
-    elexon.heal()
-    assert (await process("generation", quiet))["complete"]
-    known = await rows("wind_generation_data")
-    elexon.fault(Fault.LOST_ROWS, Resource.BY_TYPE)
-    await process("generation", quiet)
-    assert await rows("wind_generation_data") == known
 
 
 async def test_before_the_halving_a_block_paid_twice_as_much(

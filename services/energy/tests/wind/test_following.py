@@ -87,15 +87,17 @@ async def test_what_is_late_is_waited_for_and_not_taken_for_nothing(
     assert {(day, 22), (day, 23)} <= set(await numbers(rows, "complete"))
 
 
+@pytest.mark.parametrize("fault", [Fault.TRUNCATED, Fault.HTML, Fault.NAN])
 async def test_a_failure_is_tried_three_times_more(
     runtime: Runtime,
     elexon: Elexon,
     rows: Rows,
     clock: Callable[[datetime], None],
     monkeypatch: pytest.MonkeyPatch,
+    fault: Fault,
 ) -> None:
     monkeypatch.setattr(following, "_LOOK_BACK", 1)
-    elexon.fault(Fault.TRUNCATED, Resource.STACK, day=date(2025, 3, 4), period=20)
+    elexon.fault(fault, Resource.STACK, day=date(2025, 3, 4), period=20)
     clock(NOON)
     for _ in range(6):
         await follow_new(runtime, NOON)
@@ -112,6 +114,22 @@ async def test_a_failure_is_tried_three_times_more(
             await recording.note_progress(session, monthly, day=night.date(), status="complete")
     assert await keep_schedule(runtime, night) == ["reconcile/daily"]
     assert await numbers(rows, "failed") == []
+
+
+@pytest.mark.parametrize("fault", [Fault.HTML, Fault.NAN])
+async def test_what_fails_beside_the_stacks_stops_nothing(
+    runtime: Runtime,
+    elexon: Elexon,
+    rows: Rows,
+    clock: Callable[[datetime], None],
+    fault: Fault,
+) -> None:
+    clock(NOON)
+    for resource in (Resource.BY_TYPE, Resource.PRICES):
+        elexon.fault(fault, resource)
+    assert len(await follow_new(runtime, NOON)) == 2
+    assert len(await numbers(rows, "complete")) == 48 + 23
+    assert await rows("wind_generation_data") == await rows("system_prices") == []
 
 
 async def test_the_calendar(
