@@ -298,10 +298,6 @@ MIXED = [
         ({"flatdemandstructure": BOUNDED_DEMAND}, "flatdemandstructure"),
         ({"demandratestructure": BOUNDED_DEMAND * 2}, "demandratestructure"),
         ({"fixedchargeeaaddl": 4}, "fixedchargeeaaddl"),
-        ({"dgrules": "Net Metering"}, "dgrules"),
-        ({"dgrules": "Net Billing Hourly"}, "dgrules"),
-        ({"dgrules": "Buy All Sell All"}, "dgrules"),
-        ({"dgrules": None, "usenetmetering": True}, "usenetmetering"),
         ({"fueladjustmentsmonthly": [0.01] * 12}, "fueladjustmentsmonthly"),
     ],
 )  # fmt: skip
@@ -312,6 +308,24 @@ async def test_what_is_not_supported_is_refused_by_name(
     assert answer.status_code == 422, answer.text
     assert answer.json()["field"] == field, answer.json()
     assert (await client.get(RATES)).json()["count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({"dgrules": "Net Metering"}, True),
+        ({"dgrules": "Buy All Sell All"}, True),
+        ({"dgrules": None, "usenetmetering": True}, True),
+        ({"dgrules": "Net Billing Instantaneous"}, False),
+        ({"dgrules": None}, False),
+    ],
+)
+async def test_a_rule_of_own_generation_is_no_load_s_matter(
+    client: httpx.AsyncClient, changes: dict[str, Any], *, warned: bool
+) -> None:
+    answer = await client.post(IMPORT, json=urdb(**changes))
+    assert answer.status_code == 201, answer.text
+    assert [one.startswith("dgrules") for one in answer.json()["warnings"]] == [True] * warned
 
 
 def unit_rate(start: str, end: str | None, exc: Any, inc: Any, **more: Any) -> dict[str, Any]:

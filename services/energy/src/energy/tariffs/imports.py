@@ -56,8 +56,9 @@ async def take_in(session: AsyncSession, principal: Principal, wish: ImportReque
 
 async def _urdb(session: AsyncSession, principal: Principal, wish: ImportRequest) -> _Taken:
     document = lower_names(only_rate(wish.document))
-    fields = urdb.read(read_part(UrdbRate.model_validate, document, "document"), document)
-    return _Taken(await registry.create_rate(session, principal, _new_rate(fields, wish)), [])
+    read = read_part(UrdbRate.model_validate, document, "document")
+    made = _new_rate(urdb.read(read, document), wish)
+    return _Taken(await registry.create_rate(session, principal, made), urdb.warnings(read))
 
 
 async def _octopus(session: AsyncSession, principal: Principal, wish: ImportRequest) -> _Taken:

@@ -56,6 +56,14 @@ def read(rate: UrdbRate, document: dict[str, Any]) -> dict[str, Any]:
     return fields | _fixed(rate) | _demand(rate) | energy_fields(rate) | _export(rate)
 
 
+def warnings(rate: UrdbRate) -> list[str]:
+    """Return what a document says of its own generation beyond a price: no load pays by it."""
+    rule = rate.dgrules or ("Net Metering" if rate.usenetmetering else "")
+    if not rule or rule.strip().lower() == _PAID_AS_IT_FLOWS:
+        return []
+    return [f"dgrules: {rule[:60]!r} is not applied; energy fed in is paid as it flows."]
+
+
 def _charges(value: object) -> bool:
     """Return whether a member holds any number but zero."""
     if isinstance(value, dict):
@@ -171,10 +179,6 @@ def _ratchet(rate: UrdbRate, monthly: Sequence[Steps]) -> dict[str, Any]:
 
 def _export(rate: UrdbRate) -> dict[str, Any]:
     """Return what is paid for energy that is fed in, where anything is."""
-    if rate.usenetmetering:
-        raise refusal("usenetmetering", "is not supported")
-    if rate.dgrules and rate.dgrules.strip().lower() != _PAID_AS_IT_FLOWS:
-        raise refusal("dgrules", f"{rate.dgrules!r} is not supported")
     tiers = [tier for period in rate.periods() for tier in rate.energyratestructure[period]]
     prices = {short(tier.sell or Decimal(0)) for tier in tiers}
     if len(prices) > 1:
