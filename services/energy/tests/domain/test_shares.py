@@ -37,7 +37,7 @@ def test_shares_add_up_to_the_cost(machines: list[list[int]], costs: list[int]) 
     whole = energy.sum(axis=0).tolist()
     for row, shares in zip(machines, found.tolist(), strict=True):
         for used, share, total, of in zip(row, shares, whole, cost.tolist(), strict=True):
-            assert abs(share - (Fraction(of * used, total) if total else 0)) <= 1 + 1e-2
+            assert abs(share - (Fraction(of * used, total) if total else 0)) < 1
 
 
 def steps(*prices: str) -> tuple[Tier, ...]:
@@ -98,3 +98,12 @@ def test_half_hours_given_to_the_grid_cost_nothing() -> None:
 def test_no_half_hours_cost_nothing() -> None:
     tariff = Tariff(name="f", rate_type="flat", timezone="UTC", flat_rate=Decimal("0.1"))
     assert not len(energy_cost_by_half_hour(tariff, *half_hours(0)).nano)
+
+
+def test_a_share_of_the_largest_site_is_exact() -> None:
+    """Products beyond 64 bits, and costs beyond the 53 of a float."""
+    energy = np.array([[1], [3_333_333_333_333], [1_666_666_666_666]], np.int64)
+    cost = np.array([9_007_199_254_740_993], np.int64)
+    reached = np.cumsum(energy[:, 0]).tolist()
+    exact = [int(cost[0]) * one // reached[-1] for one in reached]
+    assert shares_nano(cost, energy)[:, 0].tolist() == np.diff(exact, prepend=0).tolist()

@@ -166,6 +166,17 @@ def test_a_days_energy_stays_what_it_was(baseline: list[int], actual: list[int])
     assert (made.more.kwh_e6 + np.array(actual) >= 0).all()
 
 
+def test_a_large_site_is_spread_to_the_millionth() -> None:
+    """A day's energy times a baseline's is beyond what a float holds."""
+    like = [10**12 + 7 * slot for slot in range(48)]
+    mean = profile(half_hours(BASELINE, like), "UTC")
+    actual = half_hours(SHIFTED, [10**12 + 1] * 48)
+    energy, whole = int(actual.kwh_e6.sum()), sum(like)
+    reached = [sum(like[: slot + 1]) * energy // whole for slot in range(48)]
+    wanted = (shifted(actual, mean, "UTC").more.kwh_e6 + actual.kwh_e6).tolist()
+    assert wanted == np.diff(reached, prepend=0).tolist()
+
+
 def test_the_day_of_25_hours_is_spread_over_all_of_them() -> None:
     start = datetime(2026, 10, 24, 23, tzinfo=UTC)
     mean = profile(half_hours(datetime(2026, 10, 19, 23, tzinfo=UTC), [100] * 48), "Europe/London")

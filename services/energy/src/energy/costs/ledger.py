@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from energy.costs.packing import UNKNOWN, UNRATED, Floats, Ints
+from energy.domain.shares import shares_nano
 
 ABSENT: Final = -2
 """Nobody has told anything of the machine's half-hour."""
@@ -104,17 +105,9 @@ def _one_owner(table: Table, parts: Sequence[Part], columns: dict[Any, Any]) -> 
 def shares(energy_e6: Ints, cost_nano: Ints) -> Ints:
     """Return each machine's share of each half-hour's cost, by energy; shares add up exactly.
 
-    Rounding follows the running sum, so no share is off by more than a billionth. A half-hour
-    that is not rated has shares of 0.
+    A half-hour that is not rated has shares of 0.
     """
-    running = np.cumsum(energy_e6, axis=1)
-    total = running[:, -1] if running.shape[1] else np.zeros(len(running), np.int64)
-    divisible = (total > 0) & (cost_nano != UNRATED)
-    divisor = np.where(divisible, total, 1)
-    whole, rest = np.divmod(np.where(divisible, cost_nano, 0), divisor)
-    # rest / total < 1 and both are exact in a float: at the last column it gives just `rest`.
-    part = np.floor(rest[:, None] * (running / divisor[:, None])).astype(np.int64)
-    return np.diff(whole[:, None] * running + part, axis=1, prepend=0)
+    return shares_nano(np.where(cost_nano == UNRATED, 0, cost_nano), energy_e6.T).T
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,10 +68,29 @@ def shares_nano(cost_nano: IntArray, machine_mwh_e6: IntArray) -> IntArray:
     """Spread each half-hour's cost over its machines, by their energy.
 
     Rows are machines, columns half-hours. The shares of a half-hour add up to its cost exactly:
-    each is what it adds to the rounded running sum, so it is within a nano of its exact value.
+    each is what it adds to the running sum, rounded down, so none is off by a nano or more. Where
+    nothing was used nobody has a share.
     """
+    if not len(machine_mwh_e6):
+        return machine_mwh_e6
     running = np.cumsum(machine_mwh_e6, axis=0)
-    whole = running[-1].astype(np.float64)
-    reached = np.divide(running, whole, where=whole > 0, out=np.zeros(running.shape))
-    up_to = np.rint(reached * cost_nano).astype(np.int64)
+    whole = np.maximum(running[-1], 1)
+    nano_a_unit, rest = np.divmod(cost_nano, whole)
+    up_to = running * nano_a_unit + _part_of(rest, running, whole)
     return np.diff(up_to, axis=0, prepend=0)
+
+
+def _part_of(amount: IntArray, part: IntArray, whole: IntArray) -> IntArray:
+    """Return amount * part // whole; neither of the two exceeds the whole.
+
+    Their product may not fit 64 bits, so the amount is taken digit by digit, as by hand, in
+    digits as long as fit, with what a division leaves over carried on to the next.
+    """
+    bits = int(whole.max(initial=1)).bit_length()
+    width = 62 - bits
+    found, left = np.zeros_like(part), np.zeros_like(part)
+    for digit in range(-(-bits // width) - 1, -1, -1):
+        taken = (amount >> digit * width) & ((1 << width) - 1)
+        quotient, left = np.divmod((left << width) + part * taken, whole)
+        found = (found << width) + quotient
+    return found

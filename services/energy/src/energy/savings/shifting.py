@@ -1,13 +1,17 @@
 """The same energy at the hours of a baseline: pure."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
+from itertools import accumulate
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from energy.costs.packing import Floats, Ints
+from energy.costs.packing import Ints
 from energy.costs.reading import SiteHalfHours
 from energy.savings.avoided import Avoided
 
@@ -18,14 +22,14 @@ SLOTS = 48
 class Profile:
     """A mean day: energy by the local half-hour, and what a kWh hashed."""
 
-    kwh_e6: Floats
-    """NaN: no day of the baseline tells."""
+    kwh_e6: Sequence[Fraction | None]
+    """None: no day of the baseline tells."""
     th_h_per_kwh: float | None
     days: int
 
     def complete(self) -> bool:
         """Return whether every half-hour of a day is known, and any used something."""
-        return bool(np.isfinite(self.kwh_e6).all() and self.kwh_e6.sum() > 0)
+        return None not in self.kwh_e6 and any(self.kwh_e6)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -49,10 +53,13 @@ def places_of(starts_s: Ints, zone: str) -> tuple[Ints, Ints]:
 def profile(baseline: SiteHalfHours, zone: str) -> Profile:
     """Return the mean day of some half-hours."""
     days, slots = places_of(baseline.starts_s, zone)
-    sums = np.bincount(slots, baseline.kwh_e6.astype(np.float64), SLOTS)
+    sums = np.zeros(SLOTS, np.int64)
+    np.add.at(sums, slots, baseline.kwh_e6)
     counts = np.bincount(slots, minlength=SLOTS)
-    with np.errstate(invalid="ignore"):
-        mean = np.where(counts > 0, sums / counts, np.nan)
+    mean = [
+        Fraction(whole, count) if count else None
+        for whole, count in zip(sums.tolist(), counts.tolist(), strict=True)
+    ]
     kwh, hashes = float(baseline.kwh_e6.sum()) / 1e6, float(baseline.th_h.sum())
     per_kwh = hashes / kwh if kwh and hashes else None
     return Profile(mean, per_kwh, len(set(days.tolist())))
@@ -67,10 +74,12 @@ def shifted(actual: SiteHalfHours, mean: Profile, zone: str) -> Shifted:
     wanted = np.zeros(len(slots), np.int64)
     for day in np.unique(days):
         rows = np.flatnonzero(days == day)
-        energy, shape = int(actual.kwh_e6[rows].sum()), mean.kwh_e6[slots[rows]]
-        if shape.sum():
+        energy = int(actual.kwh_e6[rows].sum())
+        places: list[int] = slots[rows].tolist()
+        reached = list(accumulate(mean.kwh_e6[place] or Fraction(0) for place in places))
+        if reached[-1]:
             # Along the running sum no half-hour is off by more than a millionth.
-            running = np.rint(np.cumsum(shape) / shape.sum() * energy).astype(np.int64)
+            running = [math.floor(one * energy / reached[-1]) for one in reached]
             wanted[rows] = np.diff(running, prepend=0)
         else:
             wanted[rows] = actual.kwh_e6[rows]
