@@ -16,6 +16,8 @@ from energy.settings import Settings
 from energy.wind import following, recording
 from energy.wind.following import follow_new, follow_wind, keep_schedule
 from energy.wind.orders import until_window
+from energy.wind.pace import Pace
+from energy.wind.processing import gate_of
 from simulation.elexon import Elexon, Fault, Resource
 
 Rows = Callable[..., Awaitable[list[dict[str, Any]]]]
@@ -114,6 +116,31 @@ async def test_a_failure_is_tried_three_times_more(
             await recording.note_progress(session, monthly, day=night.date(), status="complete")
     assert await keep_schedule(runtime, night) == ["reconcile/daily"]
     assert await numbers(rows, "failed") == []
+
+
+async def test_a_new_period_outlasts_a_long_rest(
+    runtime: Runtime, elexon: Elexon, rows: Rows, clock: Callable[[datetime], None]
+) -> None:
+    """While Elexon wants no calls, nothing of the last hours is given up."""
+    clock(NOON)
+    await follow_new(runtime, NOON)
+    later = NOON + timedelta(minutes=16)
+    clock(later)
+    gate = gate_of(runtime)
+    usual = gate.pace
+    gate.pace = Pace(500)
+    try:
+        gate.pace.rest(7200)
+        elexon.forget_calls()
+        for _ in range(6):
+            await follow_new(runtime, later)
+        assert elexon.calls[Resource.STACK] == 0
+        assert await numbers(rows, "pending") == [(date(2025, 3, 4), 24)]
+        assert await numbers(rows, "failed") == []
+    finally:
+        gate.pace = usual
+    await follow_new(runtime, later)
+    assert (date(2025, 3, 4), 24) in await numbers(rows, "complete")
 
 
 @pytest.mark.parametrize("fault", [Fault.HTML, Fault.NAN])

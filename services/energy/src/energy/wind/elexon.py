@@ -51,6 +51,10 @@ class NotThere(NoAnswer):
     """It answered 404: there is no such period, or it is not published."""
 
 
+class Resting(NoAnswer):
+    """It wants to be left alone for longer than the call can wait."""
+
+
 class _Again(NoAnswer):
     """Worth asking again; `rest_s` is what the party itself asks for."""
 
@@ -218,7 +222,7 @@ class Elexon:
                     _check_status(response)
                     body = await _body(response)
             except TooLong as error:
-                raise NoAnswer(str(error)) from error
+                raise Resting(str(error)) from error
             except (TimeoutError, httpx.TimeoutException) as error:
                 raise _Again(f"no answer in {self._timeout_s:g} s") from error
             except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -21,7 +21,7 @@ from common.runtime import Runtime
 from energy.domain.settlement import HALF_HOUR, period_start
 from energy.domain.wind import Side, StackRow
 from energy.wind.answers import packed
-from energy.wind.elexon import Elexon, NoAnswer, NotThere, Told
+from energy.wind.elexon import Elexon, NoAnswer, NotThere, Resting, Told
 from energy.wind.models import ElexonAnswer, SettlementPeriod
 from energy.wind.sql import lock_day
 
@@ -41,7 +41,7 @@ class Taken:
     stacks: tuple[Told[list[StackRow]], ...]
     error: str | None
     pending: bool
-    """It failed, but may simply not be published yet."""
+    """It failed, but may simply not be published yet, or could not be asked for."""
 
     @property
     def status(self) -> str:
@@ -63,7 +63,7 @@ async def _both(elexon: Elexon, day: date, period: int) -> Taken:
     recent = now() - period_start(day, period) - HALF_HOUR < _MAY_BE_LATE
     try:
         stacks = await _all(*(elexon.stack(side, day, period) for side in SIDES))
-    except NotThere as error:
+    except (NotThere, Resting) as error:
         return Taken(period, (), str(error), pending=recent)
     except NoAnswer as error:
         return Taken(period, (), str(error)[:500], pending=False)
