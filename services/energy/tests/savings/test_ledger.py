@@ -111,6 +111,25 @@ async def test_demand_that_a_plan_avoids_is_the_months_difference(
     assert row["state"] == "provisional"  # the month's peak may still come
 
 
+async def test_the_month_of_a_plan_is_the_sites(
+    client: AsyncClient, runtime: Runtime, new_site: Any, new_miner: Any, rate: Any, plan: Any,
+    used: Any,
+) -> None:  # fmt: skip
+    """In New York October is not over at 02:00 UTC on the first: its peak was long ago."""
+    site_id = await new_site("America/New_York")
+    miner = await new_miner(site_id, **S19J)
+    await rate(
+        site_id, timezone="America/New_York", flat_rate_usd_per_kwh="0",
+        demand_charge_usd_per_kw="10", demand_interval_minutes=30,
+    )  # fmt: skip
+    await used(site_id, datetime(2026, 10, 9, tzinfo=UTC), [50.0], miner_id=miner)
+    two = datetime(2026, 11, 1, 2, tzinfo=UTC)
+    await used(site_id, two, [0.0] * 4, miner_id=miner)
+    await plan(site_id, {miner: (3050.0, 0.0)}, two, two + timedelta(hours=2))
+    [row] = await settled(runtime, client)
+    assert Decimal(row["other_cost_avoided"]) == 0
+
+
 async def test_what_is_not_known_is_null_with_its_reason(
     client: AsyncClient, runtime: Runtime, new_site: Any, new_miner: Any, rate: Any, plan: Any,
     market: Any,

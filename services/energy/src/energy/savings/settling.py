@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from sqlalchemy import or_, select
@@ -185,13 +186,14 @@ async def _tariffs(
     """Return the tariffs and the half-hours of the months that a plan touches."""
     first = datetime.fromtimestamp(int(more.starts_s[0]), UTC)
     last = datetime.fromtimestamp(int(more.starts_s[-1]), UTC) + timedelta(minutes=30)
-    # A month of any zone lies within these.
-    start = first.replace(day=1, hour=0, minute=0) - timedelta(days=1)
-    end = min((last.replace(day=28) + timedelta(days=6)).replace(day=2), now()) + timedelta(hours=1)
-    span = int(start.timestamp()), int(max(end, last).timestamp())
-    reigns = await reigns_of(session, site.id, *span)
-    actual = await site_half_hours(session, site.id, start, max(end, last))
-    following = YearMonth(last.year, last.month).after(1)
+    local = first.astimezone(ZoneInfo(site.timezone))
+    # With the half-hour before: a month may begin inside it.
+    start = local.replace(day=1, hour=0, minute=0).astimezone(UTC) - timedelta(minutes=30)
+    end = max(min(month_after(last, site.timezone), now() + timedelta(hours=1)), last)
+    reigns = await reigns_of(session, site.id, int(start.timestamp()), int(end.timestamp()))
+    actual = await site_half_hours(session, site.id, start, end)
+    month = last.astimezone(ZoneInfo(site.timezone))
+    following = YearMonth(month.year, month.month).after(1)
     return reigns, actual, await peaks_before(session, site.id, following)
 
 
