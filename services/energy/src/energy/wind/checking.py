@@ -88,7 +88,8 @@ _WRONG_RATES = text(
     "SELECT r.settlement_date, count(*) FROM energy.bitcoin_rates r "
     "LEFT JOIN energy.settlement_periods p USING (settlement_date, settlement_period) "
     "LEFT JOIN LATERAL (SELECT * FROM energy.network_epoch WHERE started_at <= p.starts_at "
-    "ORDER BY height DESC LIMIT 1) e ON true WHERE r.settlement_date BETWEEN :first AND :last "
+    "ORDER BY started_at DESC, height DESC LIMIT 1) e ON true "
+    "WHERE r.settlement_date BETWEEN :first AND :last "
     "AND (r.epoch_height, r.difficulty, r.subsidy_btc) "
     "IS DISTINCT FROM (e.height, e.difficulty, e.subsidy_btc) GROUP BY 1"
 )
