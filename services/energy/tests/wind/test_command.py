@@ -107,6 +107,8 @@ async def test_a_killed_ingest_loses_nothing_and_doubles_nothing(
         elexon.delay_s = 0.0
     assert code == 0, out
     assert "100 %" in out
+    runs = sorted(row["status"] for row in await rows("ingestion_runs"))
+    assert runs == ["complete", "interrupted", "interrupted"]
     resumed = without_times(await everything())
     day = date.fromisoformat(DAY)
     assert (await process("verify", day))["complete"]
