@@ -294,9 +294,12 @@ def test_the_documents_checklist(system: System, hall: str) -> None:
     owner.post(f"{_RATES}/{tou['id']}/activate")
     active = owner.get(_RATES, location=hall, active_only=True)["rates"]
     assert [one["id"] for one in active] == [tou["id"]]
-    at_noon = {"location": hall, "timestamp": "2026-03-03T12:00:00"}
-    price = owner.get("/api/electricity/current-rate", **at_noon)
+    noon = datetime.combine(datetime.now(UTC).date() + timedelta(days=2), time(12)).isoformat()
+    price = owner.get("/api/electricity/current-rate", location=hall, timestamp=noon)
     assert (price["period"], Decimal(price["rate_usd_per_kwh"])) == ("Peak", Decimal("0.18"))
+    # Before it was activated the other one was in force.
+    before = owner.get("/api/electricity/current-rate", location=hall, timestamp="2026-03-03T12:00")
+    assert (before["period"], Decimal(before["rate_usd_per_kwh"])) == ("Flat", Decimal("0.12"))
     owner.post(f"{_RATES}/{tou['id']}/deactivate")
     with pytest.raises(RefusedError) as error:
         owner.get("/api/electricity/current-rate", location=hall)
@@ -305,7 +308,8 @@ def test_the_documents_checklist(system: System, hall: str) -> None:
     # Verify the aggregation of the summary: two halves of yesterday are the document's day.
     zone = "America/New_York"
     assert flat["timezone"] == zone
-    morning = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=30)
+    # A day of UTC: no site says where the hall is, and what lies over midnight is kept by the day.
+    morning = datetime.combine(datetime.now(UTC).date() - timedelta(days=1), time(), UTC)
     for start in (morning, morning + timedelta(hours=12)):
         order = {
             "location": hall,
