@@ -278,7 +278,7 @@ async def _close_day(process: Process, cursor: Cursor) -> Progress:
     outcome = await apply_day(runtime, day, miners_in(cursor), strict=order.kind == "calculate")
     async with runtime.worker_session() as session:
         [check] = await check_days(session, day, day)
-        failures += _wrong(await wrong_summaries(session, day, day))
+        check.defects.extend(_wrong(await wrong_summaries(session, day, day)))
         await recording.note_progress(
             session, order.kind, day=day, status=outcome.status, error=_missing(outcome)
         )
