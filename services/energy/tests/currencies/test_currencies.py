@@ -191,6 +191,7 @@ async def test_an_amount_is_converted_with_rate_day_and_source(
         ({"on": "2026-02-30"}, 422, None),
         ({"on": "2999-01-01"}, 422, "day_in_future"),
         ({"on": "1999-01-05"}, 422, "currency_unknown"),
+        ({"on": "0001-01-01"}, 422, "currency_unknown"),
     ],
 )
 async def test_bad_questions(

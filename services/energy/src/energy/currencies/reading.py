@@ -17,6 +17,8 @@ from energy.parties.ecb import BASE
 
 _LOOK_BACK = timedelta(days=7)
 """Over Easter no rate is published for four days; a week without any is no weekend."""
+_FIRST_EVER = date(1999, 1, 4)
+"""Of the euro's reference rates."""
 _PLACES = Decimal("0.000001")
 _DIGITS = 40
 
@@ -67,7 +69,7 @@ class Rates:
     """The reference rates of some days, for converting many amounts."""
 
     def __init__(self, rows: Iterable[ReferenceRate], kept_since: date | None = None) -> None:
-        self._kept_since = kept_since
+        self._kept_since = kept_since or _FIRST_EVER
         """The first day of which any rate is kept: earlier ones will not come."""
         self._days: dict[date, dict[str, ReferenceRate]] = {}
         for row in rows:
@@ -83,8 +85,8 @@ class Rates:
         """
         if source == wanted:
             return unchanged(wanted)
-        week = sorted((day for day in self._days if on - _LOOK_BACK < day <= on), reverse=True)
-        if not week and self._kept_since is not None and on < self._kept_since:
+        week = sorted((day for day in self._days if day <= on < day + _LOOK_BACK), reverse=True)
+        if not week and on < self._kept_since:
             raise CurrencyUnknown(
                 f"Reference rates are kept since {self._kept_since}; {on} is before that.",
                 field="currency",
@@ -135,7 +137,7 @@ async def rates_between(
     rows = await session.scalars(
         select(ReferenceRate).where(
             ReferenceRate.currency.in_(sorted(wanted)),
-            ReferenceRate.day > first - _LOOK_BACK,
+            ReferenceRate.day > max(first, _FIRST_EVER) - _LOOK_BACK,
             ReferenceRate.day <= last,
         )
     )
