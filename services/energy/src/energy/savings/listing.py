@@ -59,7 +59,7 @@ def _query(caller: Principal, wanted: Wanted) -> Select[Saving]:
         query = query.where(Saving.kind == wanted.kind)
     if wanted.start_date is not None:
         query = query.where(Saving.starts_at >= _start_of(wanted.start_date))
-    if wanted.end_date is not None:
+    if wanted.end_date is not None and wanted.end_date < date.max:  # no day follows that one
         query = query.where(Saving.starts_at < _start_of(wanted.end_date + timedelta(days=1)))
     return query.order_by(Saving.starts_at.desc(), Saving.id)
 
