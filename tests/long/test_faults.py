@@ -21,9 +21,9 @@ _SERVICES = ("gateway", "calculator", "hosting", "telemetry", "intelligence", "e
 _SLOT_S = 20
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def system(systems: Systems) -> System:
-    """A running system of the long tests' own."""
+    """A running system of the long tests' own, also after one that uses another."""
     return systems.use("long-faults")
 
 
