@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, false, or_, select
 from sqlalchemy.orm import aliased
 
+from energy.costs.charges import NO_CURRENCY
 from energy.costs.models import ElectricityCost, SiteCharge
 from energy.costs.sums import Scope
 from energy.facts.models import Miner, Site
@@ -93,7 +94,7 @@ def daily_charge_counts() -> ColumnElement[bool]:
         .where(
             SiteCharge.site_id == table.site_id,
             SiteCharge.kind == "day",
-            SiteCharge.currency != "XXX",
+            SiteCharge.currency != NO_CURRENCY,
             SiteCharge.starts_at < table.period_end,
             SiteCharge.ends_at > table.period_start,
         )

@@ -15,6 +15,7 @@ from sqlalchemy import Date, cast, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from energy.costs import machines
+from energy.costs.charges import NO_CURRENCY
 from energy.costs.counting import counted, daily_charge_counts, placed, sites_at
 from energy.costs.models import CostDay, ElectricityCost, Roster, SiteCharge
 from energy.costs.packing import Floats, Ints, floats, ints
@@ -103,7 +104,7 @@ async def _charges(session: AsyncSession, scope: Scope, first: date, last: date)
     low, high = _around(first, last)
     query = select(SiteCharge, Site.timezone).join(Site, Site.id == SiteCharge.site_id)
     query = query.where(
-        SiteCharge.starts_at < high, SiteCharge.ends_at > low, SiteCharge.currency != "XXX"
+        SiteCharge.starts_at < high, SiteCharge.ends_at > low, SiteCharge.currency != NO_CURRENCY
     )
     if scope.site_id is not None:
         query = query.where(SiteCharge.site_id == scope.site_id)

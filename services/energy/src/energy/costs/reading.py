@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.errors import Conflict
 from energy.costs import machines
+from energy.costs.charges import NO_CURRENCY
 from energy.costs.counting import counted, daily_charge_counts, placed, sites_at
 from energy.costs.days import days_between
 from energy.costs.models import ElectricityCost, SiteCharge
@@ -144,7 +145,7 @@ async def _charges(
 ) -> list[SiteCharge]:
     """Return what sites pay beside energy for days and months that the span touches."""
     query = select(SiteCharge).where(
-        SiteCharge.starts_at < end, SiteCharge.ends_at > start, SiteCharge.currency != "XXX"
+        SiteCharge.starts_at < end, SiteCharge.ends_at > start, SiteCharge.currency != NO_CURRENCY
     )
     if scope.site_id is not None:
         query = query.where(SiteCharge.site_id == scope.site_id)
