@@ -7,7 +7,7 @@ total decides them: what telemetry told, and what another tariff priced, counts 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -23,7 +23,7 @@ from energy.costs.sums import ZERO, Scope
 from energy.domain.billing import Bill, bill
 from energy.domain.load import IndexPrices, Load
 from energy.domain.tariff import Tariff
-from energy.domain.zone import seconds_of
+from energy.domain.zone import day_parts, day_start, instant_of, month_of, seconds_of
 from energy.tariffs.places import is_folded
 from energy.tariffs.reading import RatedTariff, index_prices, tariff_by_id
 
@@ -63,7 +63,7 @@ async def priced(
     start_s, end_s = load.span_s()
     index: IndexPrices | None = None
     if rated.index_series_id is not None:
-        start, end = (datetime.fromtimestamp(one, ZoneInfo("UTC")) for one in (start_s, end_s))
+        start, end = instant_of(start_s), instant_of(end_s)
         index = await index_prices(session, rated.index_series_id, start, end)
     alone = bill(tariff, load, index=index)
     daily = (one for one in alone.lines if one.kind == "service" and one.unit == "day")
@@ -139,16 +139,16 @@ async def _recorded(
     A fleet's record and those of its machines are the same energy: of the same time, one counts.
     """
     table = ElectricityCost
-    start, end = (datetime.fromtimestamp(one, zone) for one in load.span_s())
-    first, last = _month_of(start), _month_of(end - timedelta(seconds=1))
+    start, end = (instant_of(one) for one in load.span_s())
+    first, last = _months(load, zone.key)
     same_time = and_(table.period_start < end, table.period_end > start)
     rows = await session.execute(
         select(table.period_start, table.period_end, func.sum(table.total_kwh))
         .where(
             counted(Scope()),
             at,
-            table.period_start >= first[0],
-            table.period_start < last[1],
+            table.period_start >= first,
+            table.period_start < last,
             ~(same_time if whole_fleet else and_(same_time, of_fleet())),
         )
         .group_by(table.period_start, table.period_end)
@@ -156,15 +156,11 @@ async def _recorded(
     return [(seconds_of(row[0]), seconds_of(row[1]), int(row[2].scaleb(6))) for row in rows]
 
 
-def _month_of(local: datetime) -> tuple[datetime, datetime]:
-    first = local.date().replace(day=1)
-    following = (first + timedelta(days=31)).replace(day=1)
-    start, end = (_midnight(day, local) for day in (first, following))
-    return start, end
-
-
-def _midnight(day: date, local: datetime) -> datetime:
-    return datetime.combine(day, time(), local.tzinfo)
+def _months(load: Load, timezone: str) -> tuple[datetime, datetime]:
+    """Return where the local months begin and end that a load touches."""
+    days = [day for day, _ in day_parts(timezone, *load.span_s())]
+    first, following = month_of(days[0]).first_day(), month_of(days[-1]).after(1).first_day()
+    return instant_of(day_start(timezone, first)), instant_of(day_start(timezone, following))
 
 
 def _stacked(readings: Sequence[Reading]) -> Load:
